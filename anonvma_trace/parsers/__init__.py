@@ -1,0 +1,1 @@
+"""Parsers: one module for each input format; `FORMATS` is the list of them."""

@@ -1,0 +1,1 @@
+"""Replay: events in, result tables out."""

@@ -1,0 +1,1 @@
+"""The reverse-mapping schemes: each module is the mm/rmap.c of its time."""

@@ -1,0 +1,1 @@
+"""Reports: result tables in, documents out."""
