@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class TraceError(Exception):
     """Something that stops a trace from being read or replayed.
@@ -29,7 +32,9 @@ class TraceError(Exception):
     def __init__(
         self, path: str, line: int = 0, column: int = 0, expected: str = "", found: str = "", hint: str = ""
     ) -> None:
-        super().__init__(path, line, column, expected, found, hint)  # all arguments: so that it survives pickling
+        super().__init__(
+            path, line, column, expected, found, hint
+        )  # all arguments: so that it survives pickling
         self.path, self.line, self.column = path, line, column
         self.expected, self.found, self.hint = expected, found, hint
 
@@ -100,3 +105,9 @@ class ReplayBug(TraceError):
     """A broken invariant of the replay itself: a defect of this tool, never of the trace."""
 
     code = "replay-bug"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'NEAREST'?"`` for an unknown word, or ``""`` if no known one is near."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""

@@ -71,7 +71,9 @@ class ResultTables:
             temporary.replace(directory / "summary.json")
         except OSError as error:
             raise OutputError(
-                str(directory), expected="a directory that can be written", found=error.strerror or str(error),
+                str(directory),
+                expected="a directory that can be written",
+                found=error.strerror or str(error),
                 hint="choose another --out directory, or mend its permissions",
             ) from error
 
@@ -95,7 +97,9 @@ class ResultTables:
             }
         except (OSError, ValueError) as error:
             raise TraceAccessError(
-                str(directory), expected="the results of `anonvma-trace replay --out`", found=str(error),
+                str(directory),
+                expected="the results of `anonvma-trace replay --out`",
+                found=str(error),
                 hint="name the directory that a replay wrote, or a trace",
             ) from error
         return cls(summary, tables)

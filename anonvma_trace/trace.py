@@ -79,13 +79,40 @@ class EventStream(Protocol):
         Progress through the source, in bytes as stored; total 0 where it is unknown.
     """
 
-    format: str
-    metadata: TraceMetadata
-    losses: list[Loss]
-    diagnostics: list[Diagnostic]
-    line_counts: dict[str, int]
-    bytes_read: int
-    bytes_total: int
+    @property
+    def format(self) -> str:
+        """Name of the format."""
+        ...
+
+    @property
+    def metadata(self) -> TraceMetadata:
+        """What decides the result beside the rows."""
+        ...
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Kinds of lines that could not be read."""
+        ...
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """What the parser had to assume or noticed."""
+        ...
+
+    @property
+    def line_counts(self) -> dict[str, int]:
+        """Lines by what became of them."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read so far, as stored."""
+        ...
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes to read, 0 if unknown."""
+        ...
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the events, in replay order, as batches of `EVENT_SCHEMA`."""
@@ -169,7 +196,11 @@ class Trace:
         if self._table is None:
             batches = list(self.batches())
             schema = schema_with_metadata(self.metadata)
-            self._table = pa.Table.from_batches(batches, schema=schema_with_metadata(self.metadata)) if batches else schema.empty_table()
+            self._table = (
+                pa.Table.from_batches(batches, schema=schema_with_metadata(self.metadata))
+                if batches
+                else schema.empty_table()
+            )
         return self._table
 
     def __repr__(self) -> str:

@@ -1,1 +1,227 @@
-"""Replay: events in, result tables out."""
+"""Replay: events in, result tables out.
+
+`run_replay` feeds record batches to the compiled core, grows its tables where it asks for room, and gathers
+the rows it logs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import UsageError
+from ..events import TraceMetadata
+from ..result_tables import ResultTables
+from ..trace import Trace
+from .columns import EventColumns, span
+from .layout import LOG_FIELDS, LOG_TIMELINE, VM_EXEC, VM_READ, VM_WRITE, State
+
+SCHEMES = ("anon_vma",)
+"""Names of the schemes that can be replayed."""
+
+RULES: dict[str, tuple[str, ...]] = {"anon_vma": ()}
+"""Rules of each scheme."""
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "instant_free": ("on", "off"),
+    "brk_flags": ("rw", "rwx"),
+    "invent_vmas": ("on", "off"),
+}
+"""Options and the values each takes."""
+
+Progress = Callable[[int, int, str], None]
+_SLICE = 1 << 18  # events between two calls of `progress`, and between two chances for Ctrl-C
+_BRK_FLAGS = {"rw": VM_READ | VM_WRITE, "rwx": VM_READ | VM_WRITE | VM_EXEC}
+
+
+def check_choice(what: str, name: str, known: Iterable[str]) -> None:
+    """Raise UsageError, with the nearest known name, if `name` is not one of `known`."""
+    known = list(known)
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+        raise UsageError(
+            f"--{what}",
+            expected=f"one of: {', '.join(known)}" if known else f"no {what}",
+            found=repr(name),
+            hint=hint,
+        )
+
+
+def check_settings(scheme: str, rules: Iterable[str], options: Mapping[str, str]) -> None:
+    """Raise UsageError for a scheme, rule, option or value that there is not."""
+    check_choice("scheme", scheme, SCHEMES)
+    for rule in rules:
+        check_choice("rule", rule, RULES[scheme])
+    for option, value in options.items():
+        check_choice("option", option, OPTIONS)
+        check_choice(f"option {option}", value, OPTIONS[option])
+
+
+class ReplayCore:
+    """The state of one replay and the loop around the compiled core.
+
+    Parameters
+    ----------
+    metadata : TraceMetadata
+        Of the trace: completeness, flags of the heap.
+    options : mapping, optional
+        As in `OPTIONS`.
+    path : str, optional
+        For messages.
+    """
+
+    def __init__(
+        self, metadata: TraceMetadata, options: Mapping[str, str] | None = None, path: str = ""
+    ) -> None:
+        # Compiling (or loading the cached machine code) starts with this import, not with the package's.
+        from .event_loop import replay_events
+        from .results import ResultBuilder
+        from .state import new_state
+
+        options = dict(options or {})
+        self._replay_events = replay_events
+        self.columns = EventColumns(path)
+        self.results = ResultBuilder(self.columns)
+        self.state: State = new_state(
+            complete=metadata.complete,
+            invent_vmas=options.get("invent_vmas", "on") == "on",
+            brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
+            instant_free=options.get("instant_free", "on") == "on",
+        )
+        for pid in metadata.known_pids:
+            self._mark_known(pid)
+
+    def _mark_known(self, pid: int) -> None:
+        """Let a process begin with a known image."""
+        from .processes import pid_place
+
+        at = getattr(pid_place, "py_func", pid_place)(self.state, pid)
+        glob = self.state.glob[0]
+        if self.state.ints[at] == 0:
+            glob.pid_used += 1
+        self.state.ints[at] = pid + 1
+        self.state.ints[at + 2] = 1
+
+    @property
+    def events(self) -> int:
+        """Events replayed so far."""
+        return int(self.state.glob[0].event)
+
+    def feed(self, batch: pa.RecordBatch) -> None:
+        """Replay one batch of the event table.
+
+        Raises
+        ------
+        TraceError
+            An operation that the event table does not have.
+        """
+        columns = self.columns.read(batch)
+        lines = batch["line"].fill_null(0).to_numpy(zero_copy_only=False)
+        first_event = self.events + 1
+        row = 0
+        while True:
+            row = self._replay_events(self.state, row, batch.num_rows, *columns)
+            self._flush(lines, first_event)
+            if row == batch.num_rows:
+                return
+            self._make_room()
+
+    def _flush(self, lines: np.ndarray, first_event: int) -> None:
+        from .state import log_rows
+
+        for region, name in enumerate(LOG_FIELDS):
+            if region != LOG_TIMELINE:
+                self.results.add_log(name, log_rows(self.state, region), self.state, lines, first_event)
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        from .state import empty_log
+
+        self.state = empty_log(self.state)
+
+    def _make_room(self) -> None:
+        from .state import grow
+
+        if self.state.glob[0].log_need == 0:
+            self.state = grow(self.state)
+        # else a region of the log was full: it has been emptied, and grown if need be
+
+    def finish(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables."""
+        from .findings import mark_lost_pages
+        from .results import build_summary
+        from .state import log_rows
+
+        marks = np.zeros(len(self.state.page), np.uint8)
+        mark_lost_pages(self.state, marks)
+        self.results.add_what_stands(self.state)
+        self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
+        return build_summary(self.state, marks), self.results.tables()
+
+
+def run_replay(
+    trace: Trace,
+    *,
+    scheme: str = "anon_vma",
+    rules: Iterable[str] = (),
+    options: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> ResultTables:
+    """Replay a trace and return its results.
+
+    Parameters
+    ----------
+    trace : Trace
+    scheme : str
+        One of `SCHEMES`.
+    rules : iterable of str
+        Rules of that scheme.
+    options : mapping of str to str
+        As in `OPTIONS`.
+    progress : callable, optional
+        Called with events done, events in all (0: unknown) and what is going on.
+
+    Raises
+    ------
+    UsageError
+        An unknown scheme, rule, option or value.
+    TraceError
+        The trace cannot be read, or holds an operation that there is not.
+    """
+    rules = list(rules)
+    options = dict(options or {})
+    check_settings(scheme, rules, options)
+    report = progress or _no_progress
+    report(0, 0, "preparing the replay core")
+    core = ReplayCore(trace.metadata, options, trace.path)
+    for piece in span(trace.batches(), _SLICE):
+        core.feed(piece)
+        report(core.events, 0, "replaying")
+    for diagnostic in trace.diagnostics:
+        core.results.add_diagnostic(
+            diagnostic.severity, diagnostic.event, diagnostic.line, diagnostic.code, diagnostic.message
+        )
+    report(core.events, core.events, "gathering results")
+    summary, tables = core.finish()
+    glob = core.state.glob[0]
+    metadata = trace.metadata
+    summary["trace"] = {
+        "path": trace.path,
+        "format": trace.format,
+        "events": core.events,
+        "processes": int(glob.n_processes),
+        "span_ns": int(glob.last_ts - glob.first_ts),
+        "lost_events": metadata.lost_events,
+        "unreadable_lines": metadata.unreadable_lines,
+    }
+    summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options
+    return ResultTables(summary, tables)
+
+
+def _no_progress(done: int, total: int, message: str) -> None:
+    pass

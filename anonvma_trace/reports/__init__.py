@@ -1,1 +1,109 @@
-"""Reports: result tables in, documents out."""
+"""Reports: result tables in, documents out.
+
+`build_report` turns the result of a replay into a `Report` (data, no markup), `render_html` and
+`render_markdown` turn that into text, `write_report` writes either. The statistics behind each section are
+functions of their own, for notebooks: `reclaim_cost`, `anon_vma_counts`, `merge_refusals`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import __version__
+from ..errors import OutputError, UsageError
+from ..result_tables import ResultTables
+from .document import Report
+from .html import render_html
+from .markdown import render_markdown
+from .sections import overview
+from .sections.anon_vma_counts import anon_vma_counts_section
+from .sections.diagnostics import diagnostics_section
+from .sections.merge_refusals import merge_refusals_section
+from .sections.reclaim_cost import reclaim_cost_section
+
+__all__ = ["Report", "build_report", "render_html", "render_markdown", "write_report"]
+
+_RENDERERS = {".html": render_html, ".md": render_markdown}
+
+
+def build_report(
+    results: ResultTables,
+    *,
+    title: str | None = None,
+    generated_at: datetime | None = None,
+    tool_version: str | None = None,
+) -> Report:
+    """Return the report of one replay.
+
+    Parameters
+    ----------
+    results : ResultTables
+        All tables and the summary; empty tables are fine.
+    title : str, optional
+        Title; by default it names the trace.
+    generated_at : datetime, optional
+        Time that the report gives for itself; by default now, in UTC.
+    tool_version : str, optional
+        Version that the report names; by default that of this package.
+    """
+    return Report(
+        title=title or overview.default_title(results),
+        facts=overview.facts(results),
+        notices=overview.notices(results),
+        key_figures=overview.key_figures(results),
+        findings=overview.findings(results),
+        sections=(
+            reclaim_cost_section(results),
+            anon_vma_counts_section(results),
+            merge_refusals_section(results),
+            diagnostics_section(results),
+        ),
+        generated_at=generated_at or datetime.now(UTC),
+        version=__version__ if tool_version is None else tool_version,
+    )
+
+
+def write_report(report: Report | ResultTables, path: str | Path) -> None:
+    """Write a report as HTML or Markdown, as the suffix of `path` says (``.html`` or ``.md``).
+
+    The file is written under a temporary name and then renamed, so that it is never half there.
+
+    Parameters
+    ----------
+    report : Report or ResultTables
+        A report, or the results of which to build one with all defaults.
+    path : str or Path
+        File to write; one that exists is replaced.
+
+    Raises
+    ------
+    UsageError
+        The suffix is another one.
+    OutputError
+        The file cannot be written.
+    """
+    path = Path(path)
+    render = _RENDERERS.get(path.suffix.lower())
+    if render is None:
+        raise UsageError(
+            str(path),
+            expected="a file name that ends in .html or .md",
+            found=f"the suffix '{path.suffix}'" if path.suffix else "no suffix",
+            hint="the suffix chooses the form of the report",
+        )
+    text = render(report if isinstance(report, Report) else build_report(report))
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(
+            str(path),
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            hint="choose another place, or make its directory first",
+        ) from error

@@ -1,0 +1,186 @@
+"""The Python entry points: `read_trace`, `replay_trace` and the `Replay` they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from . import samples, summary_text
+from .errors import TraceAccessError
+from .parsers import open_trace
+from .replay import run_replay
+from .reports import write_report
+from .result_tables import ResultTables
+from .tables import TABLES
+from .trace import Trace
+
+TracePath = str | Path
+Progress = Callable[[int, int, str], None]
+
+
+class Replay(ResultTables):
+    """The result of one replay: a Polars frame for each result table, and the summary.
+
+    Attributes
+    ----------
+    summary : dict
+        As in ``summary.json``.
+    anon_vmas, merges, walks, vma_spans, members, timeline, processes, vmas, diagnostics : polars.DataFrame
+        The result tables; ``docs/result-tables.md`` lists their columns.
+    """
+
+    anon_vmas: pl.DataFrame
+    merges: pl.DataFrame
+    walks: pl.DataFrame
+    vma_spans: pl.DataFrame
+    members: pl.DataFrame
+    timeline: pl.DataFrame
+    processes: pl.DataFrame
+    vmas: pl.DataFrame
+    diagnostics: pl.DataFrame
+
+    def __getattr__(self, name: str) -> pl.DataFrame:
+        if name in TABLES:
+            return self.frame(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *TABLES})
+
+    @classmethod
+    def from_tables(cls, tables: ResultTables) -> Replay:
+        """Return the same results as a `Replay` (nothing is copied)."""
+        return cls(tables.summary, {name: tables.to_arrow(name) for name in TABLES})
+
+    def report(self, path: str | Path) -> None:
+        """Write a report, HTML or Markdown by the suffix of `path` (``.html`` or ``.md``).
+
+        Raises
+        ------
+        UsageError
+            Another suffix.
+        OutputError
+            The file cannot be written.
+        """
+        write_report(self, path)
+
+    def __repr__(self) -> str:
+        trace = self.summary["trace"]
+        return f"<Replay of {trace['path']!r} under {self.summary['scheme']}, {trace['events']:,} events>"
+
+    def _repr_html_(self) -> str:
+        """Show summary and tables in a notebook."""
+        return summary_text.summary_html(
+            self.summary, {name: self.to_arrow(name).num_rows for name in TABLES}
+        )
+
+
+def read_trace(
+    path: TracePath | Sequence[TracePath], maps: Sequence[TracePath] = (), format: str | None = None
+) -> Trace:
+    """Open a recording, an event table, a scenario or a bundled sample.
+
+    Parameters
+    ----------
+    path : str, Path or a sequence of them
+        File, ``-`` for standard input, or the name of a sample. Several are parts of one recording and are
+        merged by time.
+    maps : sequence of str or Path, optional
+        Address-space snapshots (``FILE`` or ``PID=FILE``) from which the programs start. A sample brings
+        its own.
+    format : str, optional
+        Name of the format; by default it is detected by content.
+
+    Returns
+    -------
+    Trace
+        Its events are read when they are used: `Trace.batches`, `Trace.table`.
+
+    Raises
+    ------
+    TraceError
+        The input cannot be opened or is of no known format.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    resolved = [_resolve(each) for each in paths]
+    own_maps = [str(snapshot) for each in resolved for snapshot in each.maps]
+    trace = open_trace(
+        [each.path for each in resolved], maps=[str(each) for each in maps] or own_maps, format=format
+    )
+    if len(paths) == 1:
+        trace.path = str(paths[0])  # as it was given: a sample's name, not where this installation keeps it
+    return trace
+
+
+def replay_trace(
+    trace: Trace | TracePath | Sequence[TracePath],
+    scheme: str = "anon_vma",
+    rules: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+    maps: Sequence[TracePath] = (),
+    *,
+    progress: Progress | None = None,
+) -> Replay:
+    """Replay all events of a trace under a reverse-mapping scheme.
+
+    Parameters
+    ----------
+    trace : Trace, or whatever `read_trace` takes
+        The events.
+    scheme : str, optional
+        ``"anon_vma"``: rmap 39 exactly as posted.
+    rules : sequence of str, optional
+        Changes to the scheme.
+    options : mapping of str to str, optional
+        For example ``{"instant_free": "off"}``.
+    maps : sequence of str or Path, optional
+        As for `read_trace`, where `trace` is a path.
+    progress : callable, optional
+        Called with (events done, events in all or 0, message) now and then.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    UsageError
+        No such scheme, rule or option; the message names the nearest.
+    TraceError
+        The input cannot be read.
+    """
+    if not isinstance(trace, Trace):
+        trace = read_trace(trace, maps=maps)
+    tables = run_replay(
+        trace, scheme=scheme, rules=tuple(rules), options=dict(options or {}), progress=progress
+    )
+    return Replay.from_tables(tables)
+
+
+@dataclass(frozen=True)
+class _Input:
+    path: str
+    maps: tuple[Path, ...] = ()
+
+
+def _resolve(path: TracePath) -> _Input:
+    """Turn the name of a sample into its files; leave every path as it is.
+
+    A file of that name in the current directory wins; a directory does not, so that ``--out zoo`` does not
+    hide the sample ``zoo``.
+    """
+    name = str(path)
+    if isinstance(path, Path) or name == "-" or Path(name).is_file():
+        return _Input(name)
+    sample = samples.find_sample(name)
+    if sample is not None:
+        return _Input(str(sample.path), sample.maps)
+    suggestion = samples.suggest_sample(name)
+    if suggestion and not Path(name).exists():
+        raise TraceAccessError(
+            name, expected="a file or the name of a sample", found="neither", hint=suggestion
+        )
+    return _Input(name)

@@ -1,0 +1,399 @@
+"""The command line: options in, one library call, text out.
+
+Nothing heavy is imported before a command runs: ``--help``, ``--version`` and wrong usage answer at once.
+
+Exit status: 0 done; 1 an error stopped it; 2 wrong usage; 3 done, but part of the input could not be read or
+was lost by the recorder; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import TraceError, UsageError
+
+if TYPE_CHECKING:
+    from .analysis import Replay
+    from .trace import Trace
+
+DONE, STOPPED, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
+
+app = typer.Typer(
+    name="anonvma-trace",
+    help="Replay memory-management traces under the kernel's reverse-mapping schemes and see what they cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TraceArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TRACE",
+        help="File, - for standard input, or name of a bundled sample; several are parts of one recording.",
+        show_default=False,
+    ),
+]
+MapsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--maps",
+        metavar="[PID=]FILE",
+        help="Address-space snapshot from which the programs start (repeatable).",
+        show_default=False,
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="NAME", help="Format of TRACE, in place of detection.", show_default=False
+    ),
+]
+ScenarioOption = Annotated[
+    str | None,
+    typer.Option("--scenario", metavar="TEXT", help="A scenario in place of TRACE.", show_default=False),
+]
+SchemeOption = Annotated[str, typer.Option("--scheme", metavar="NAME", help="Reverse-mapping scheme.")]
+RuleOption = Annotated[
+    list[str] | None,
+    typer.Option("--rule", metavar="NAME", help="Change to the scheme (repeatable).", show_default=False),
+]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="Option of the replay (repeatable).", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status."""
+    app(prog_name="anonvma-trace")
+
+
+def _command(function: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command returns or raises into an exit status and, for errors, a message."""
+
+    @functools.wraps(function)
+    def run(**arguments: Any) -> None:
+        try:
+            status = function(**arguments)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            status = INTERRUPTED
+        except Exception as error:
+            if arguments["debug"]:
+                traceback.print_exc()
+            status = _tell(error, arguments.get("scenario") or "")
+        raise typer.Exit(status)
+
+    return run
+
+
+def _tell(error: Exception, text: str) -> int:
+    """Print an error, with the place in `text` that it is about, and return its exit status."""
+    from . import console
+
+    if isinstance(error, TraceError):
+        console.print_error(error, text)
+        return error.exit_status
+    first_line = str(error).partition("\n")[0]
+    console.print_message(
+        f"anonvma-trace: a defect of this tool: {type(error).__name__}: {first_line}\n"
+        "hint: run the same command with --debug and report what it prints"
+    )
+    return STOPPED
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"anonvma-trace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Replay memory-management traces under the kernel's reverse-mapping schemes and see what they cost."""
+
+
+@app.command()
+@_command
+def inspect(
+    traces: TraceArgument = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Tell what a trace holds: events, processes, losses, lines that could not be read and why."""
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+    from .summary_text import survey_sections
+    from .survey import survey_trace
+
+    with console.progress_on_terminal(trace) as progress:
+        survey = survey_trace(trace, progress=progress)
+    if json:
+        console.print_json(survey.to_dict())
+    else:
+        console.print_sections(survey_sections(survey))
+    return _status(trace)
+
+
+@app.command()
+@_command
+def convert(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            dir_okay=False,
+            help="Event table to write: .parquet, .arrow, .csv or .jsonl.",
+        ),
+    ],
+    traces: TraceArgument = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Write a trace as an event table: .parquet, .arrow, .csv or .jsonl."""
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+    from .event_files import write_events
+
+    write_events(trace, output)
+    console.print_message(f"wrote {output}")
+    return _finish(trace)
+
+
+@app.command()
+@_command
+def replay(
+    traces: TraceArgument = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    scheme: SchemeOption = "anon_vma",
+    rule: RuleOption = None,
+    option: OptionOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            help="Write all result tables (Parquet), summary.json, report.html and report.md there.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Replay a trace under a scheme and print the summary; with --out write results and reports too."""
+    options = _parse_options(option)
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+    from .summary_text import diagnostics_section, summary_sections
+
+    result = _replay(trace, scheme, rule, options)
+    if out is not None:
+        _write_all(result, out)
+    if json:
+        console.print_json(result.summary)
+    else:
+        console.print_sections([*summary_sections(result.summary), diagnostics_section(result)])
+    if out is not None:
+        console.print_message(
+            f"wrote {out / 'report.html'}, {out / 'report.md'} and the result tables beside them"
+        )
+    return _finish(trace)
+
+
+@app.command()
+@_command
+def report(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", dir_okay=False, help="Report to write: FILE.html or FILE.md."
+        ),
+    ],
+    traces: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DIR|TRACE",
+            help="Directory that `replay --out` wrote, or a trace as for `replay`.",
+            show_default=False,
+        ),
+    ] = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    scheme: SchemeOption = "anon_vma",
+    rule: RuleOption = None,
+    option: OptionOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Write a report, HTML or Markdown, from saved results or straight from a trace."""
+    _check_report_suffix(output)
+    options = _parse_options(option)
+    if traces and len(traces) == 1 and Path(traces[0], "summary.json").is_file():
+        _refuse_replay_options(maps, format, scenario, rule, option)
+        from . import console
+        from .analysis import Replay
+
+        Replay.from_tables(Replay.load(traces[0])).report(output)
+        console.print_message(f"wrote {output}")
+        return DONE
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+
+    _replay(trace, scheme, rule, options).report(output)
+    console.print_message(f"wrote {output}")
+    return _finish(trace)
+
+
+@app.command()
+@_command
+def samples(json: JsonOption = False, debug: DebugOption = False) -> int:
+    """List the bundled sample traces and where they are."""
+    from . import console
+    from .samples import list_samples, samples_directory
+
+    found = list_samples()
+    if json:
+        console.print_json(
+            {
+                "directory": str(samples_directory()),
+                "samples": [
+                    {
+                        "name": sample.name,
+                        "kind": sample.kind,
+                        "path": str(sample.path),
+                        "maps": [str(path) for path in sample.maps],
+                        "description": sample.description,
+                    }
+                    for sample in found
+                ],
+            }
+        )
+    else:
+        console.print_samples(found, str(samples_directory()))
+    return DONE
+
+
+def _open(
+    traces: list[str] | None, maps: list[str] | None, format: str | None, scenario: str | None
+) -> Trace:
+    """Open TRACE or --scenario, whichever was given."""
+    if (not traces) == (scenario is None):
+        raise UsageError(
+            "anonvma-trace",
+            expected="either TRACE or --scenario TEXT",
+            found="both" if traces else "neither",
+            hint="name a file, - for standard input, or a sample (`anonvma-trace samples` lists them)",
+        )
+    if scenario is None:
+        from .analysis import read_trace
+
+        return read_trace(traces or [], maps=maps or [], format=format)
+    if maps or format:
+        raise UsageError(
+            "--scenario",
+            expected="no --maps and no --format beside it",
+            found="--maps" if maps else "--format",
+            hint="a scenario is complete: write the mappings into it",
+        )
+    from .parsers import scenario_trace
+
+    return scenario_trace(scenario)
+
+
+def _replay(trace: Trace, scheme: str, rules: list[str] | None, options: dict[str, str]) -> Replay:
+    from . import console
+    from .analysis import replay_trace
+
+    with console.progress_on_terminal(trace) as progress:
+        return replay_trace(trace, scheme, rules or [], options, progress=progress)
+
+
+def _write_all(result: Replay, directory: Path) -> None:
+    from .reports import build_report, write_report
+
+    result.save(directory)
+    report = build_report(result)
+    write_report(report, directory / "report.html")
+    write_report(report, directory / "report.md")
+
+
+def _finish(trace: Trace) -> int:
+    """Tell what of the input is missing from the result, and return the exit status."""
+    from . import console
+    from .summary_text import loss_warnings
+
+    for warning in loss_warnings(trace):
+        console.print_message(warning)
+    return _status(trace)
+
+
+def _status(trace: Trace) -> int:
+    metadata = trace.metadata
+    return INCOMPLETE if metadata.lost_events or metadata.unreadable_lines else DONE
+
+
+def _parse_options(texts: list[str] | None) -> dict[str, str]:
+    """Split NAME=VALUE texts; whether the replay knows them is its own affair."""
+    options = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(
+                "--option",
+                expected="NAME=VALUE",
+                found=f"'{text}'",
+                hint="for example --option instant_free=off",
+            )
+        options[name] = value
+    return options
+
+
+def _check_report_suffix(path: Path) -> None:
+    if path.suffix not in (".html", ".md"):
+        raise UsageError(
+            str(path),
+            expected="a report named FILE.html or FILE.md",
+            found=f"the suffix '{path.suffix}'" if path.suffix else "no suffix",
+            hint="name the file that -o writes accordingly",
+        )
+
+
+def _refuse_replay_options(*given: object) -> None:
+    """Raise if options of a replay were given beside saved results, which are what they are."""
+    if any(given):
+        raise UsageError(
+            "anonvma-trace report",
+            expected="saved results without options of a replay",
+            found="--maps, --format, --scenario, --rule or --option beside them",
+            hint="replay the trace again with them, or leave them out",
+        )

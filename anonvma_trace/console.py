@@ -1,0 +1,177 @@
+"""What a user sees in a terminal: messages, progress, the summary, and how an error looks.
+
+Results go to standard output, messages to standard error. Colour and width come from Rich: none in a pipe or
+with ``NO_COLOR``, the terminal's width otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from .errors import TraceError
+
+if TYPE_CHECKING:
+    from .samples import Sample
+    from .summary_text import Section
+    from .trace import Trace
+
+_SEVERITY_STYLES = {"error": "bold red", "finding": "bold magenta", "warning": "yellow", "info": "dim"}
+
+
+def _out() -> Console:
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def _err() -> Console:
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def quiet_when_the_reader_left() -> Iterator[None]:
+    """Let ``| head`` end the output without a message: what is left goes nowhere."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_message(text: str) -> None:
+    """Print a line for the user to standard error."""
+    _err().print(Text(text), soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """Print exactly one JSON object to standard output."""
+    with quiet_when_the_reader_left():
+        print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def print_sections(sections: Sequence[Section]) -> None:
+    """Print sections to standard output: names on the left, their lines on the right."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for section in sections:
+        text = Text("\n".join(section.lines))
+        for severity, style in _SEVERITY_STYLES.items():
+            text.highlight_regex(rf"(?m)^{severity}\b", style)
+        grid.add_row(Text(section.name), text)
+    _print_grid(grid)
+
+
+def print_samples(samples: Sequence[Sample], directory: str) -> None:
+    """Print the bundled samples, recordings first, and where they are."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(overflow="fold")
+    kind = ""
+    for sample in samples:
+        if sample.kind != kind:
+            kind = sample.kind
+            table.add_row(Text(f"{kind}s", style="underline"), "")
+        table.add_row(Text(sample.name), Text(sample.description))
+    _print_grid(table)
+    with quiet_when_the_reader_left():
+        print(f"in {directory}")
+
+
+@contextmanager
+def progress_on_terminal(trace: Trace) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Show progress on standard error while the block runs.
+
+    Yields the function to call with (events done, events in all or 0, message); None without a terminal.
+    """
+    err = _err()
+    if not err.is_terminal:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(events_done: int, events_total: int, message: str) -> None:
+            done, total = events_done, events_total
+            if not total:  # an input read while it is replayed: its bytes are known, not its events
+                done, total = trace.stream.bytes_read, trace.stream.bytes_total
+            bar.update(
+                task,
+                description=f"{message}: {events_done:,} events" if events_done else message,
+                completed=min(done, total) if total else None,
+                total=total or None,
+            )
+
+        yield show
+
+
+def print_error(error: TraceError, text: str = "") -> None:
+    """Draw an error: where, what was expected, what was found, the line itself with a marker, what to do.
+
+    Parameters
+    ----------
+    error : TraceError
+        The error.
+    text : str, optional
+        The input itself, where it is no file.
+    """
+    err = _err()
+    head, _, hint = str(error).partition("\nhint: ")
+    err.print(Text(head, style="bold red" if err.is_terminal else ""), soft_wrap=True)
+    source = (
+        text.splitlines()[error.line - 1 : error.line]
+        if text
+        else [linecache.getline(error.path, error.line)]
+    )
+    for line in marked_line(error, "".join(source), err.width):
+        err.print(Text(line), soft_wrap=True)
+    if hint:
+        err.print(Text(f"hint: {hint}"), soft_wrap=True)
+
+
+def marked_line(error: TraceError, text: str, width: int) -> list[str]:
+    """Return the line that an error is about and a marker under the place; nothing where there is no column.
+
+    Parameters
+    ----------
+    error : TraceError
+        With its `column`.
+    text : str
+        The line, empty if it is not to be had.
+    width : int
+        Columns of the terminal: a longer line is cut around the place.
+    """
+    text = text.rstrip("\n").expandtabs(1)
+    if not (text and error.column):
+        return []
+    start = min(error.column - 1, len(text))
+    length = min(_marker_length(text, start, error.found), width // 2)
+    cut = max(0, start + length - width + 4)
+    return ["  " + text[cut : cut + width - 2], "  " + " " * (start - cut) + "~" * length]
+
+
+def _marker_length(text: str, start: int, found: str) -> int:
+    """Return how many columns to mark: the thing found if it stands there, else the word."""
+    quoted = found.strip("'\"`")
+    if quoted and text.startswith(quoted, start):
+        return len(quoted)
+    return max(1, len(text[start:].split(" ", 1)[0]))
+
+
+def _print_grid(grid: Table) -> None:
+    """Print a grid without the blanks with which Rich fills its last column."""
+    out = _out()
+    with out.capture() as capture:
+        out.print(grid)
+    with quiet_when_the_reader_left():
+        print("\n".join(line.rstrip() for line in capture.get().splitlines()))

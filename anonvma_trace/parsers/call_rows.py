@@ -1,0 +1,177 @@
+"""System calls that returned successfully, as rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..events import MAP_ANONYMOUS, MAP_SHARED, PAGE_SHIFT, PROT_EXEC, PROT_READ, PROT_WRITE
+from .descriptors import Descriptors
+from .native_block import Names, NativeBlock
+from .native_events import RETURNED, SYSCALLS, native_tables
+from .notes import REASONS_NOT_REPLAYED, Notes
+from .pairing import Pairing
+from .row_table import (
+    ADDR,
+    FILE,
+    FLAGS,
+    KEY,
+    LEN,
+    LINE,
+    NEW_ADDR,
+    NEW_LEN,
+    OP,
+    OP_CODE,
+    PGOFF,
+    PID,
+    PROT,
+    event_rows,
+    seq_of,
+)
+from .task_events import Change
+
+CALL = {call.name: number for number, call in enumerate(SYSCALLS)}
+"""Number of each system call in `SYSCALLS`."""
+
+_HAS_ROW = np.array([call.row is not None for call in SYSCALLS])
+_COLUMN = {"addr": ADDR, "len": LEN, "prot": PROT, "flags": FLAGS, "new_addr": NEW_ADDR, "new_len": NEW_LEN}
+_MAX_ERRNO, _ENOMEM = 4095, 12
+_SHM_RDONLY, _SHM_EXEC = 0o10000, 0o100000
+_NEVER_RETURN = ("sys_enter_exit", "sys_enter_exit_group", "sys_enter_execve", "sys_enter_execveat")
+_FD, _OFF = SYSCALLS[CALL["mmap"]].arguments.index("fd"), SYSCALLS[CALL["mmap"]].arguments.index("off")
+
+
+class CallRows:
+    """Pairs enters and exits, and makes the row at the exit, where the result is known.
+
+    Parameters
+    ----------
+    files : Names
+        Names of mapped objects.
+    segment_sizes : dict of int to int
+        Bytes of System V segments by shmid, as far as snapshots tell them.
+    notes : Notes
+        Where to count what is left out.
+
+    Attributes
+    ----------
+    used_lines : int
+        Lines of the calls that became a row: two for each.
+    """
+
+    def __init__(self, files: Names, segment_sizes: dict[int, int], notes: Notes) -> None:
+        self.used_lines = 0
+        self._files = files
+        self._notes = notes
+        self._descriptors = Descriptors(segment_sizes)
+        self._pairing = Pairing()
+        self._syscall = native_tables().syscall
+
+    def rows(
+        self, block: NativeBlock, seq: np.ndarray, pids: np.ndarray, names: np.ndarray, changes: list[Change]
+    ) -> np.ndarray:
+        """Return the rows of the calls that return in `block`.
+
+        Parameters
+        ----------
+        seq, pids, names : ndarray of int64
+            Number, process and command name of each event.
+        changes : list of Change
+            Forks, execs, exits and start images of the block, in order.
+        """
+        events, n_waiting, enter_of = self._pairing.pair(block, seq)
+        exits = np.flatnonzero(enter_of >= 0)
+        at = exits - n_waiting  # exits are events of `block`; the enters before may be older
+        returned = events.args[exits, 0]
+        enters = events.args[enter_of[exits]]
+        call = self._syscall[events.kind[exits]]
+        failed = (returned < 0) & (returned >= -_MAX_ERRNO)
+        alive = pids[at] > 0
+        changes = changes + self._segments_got(seq[at], call, enters, returned, ~failed & alive)
+        self._note(block.line[at], call, returned, failed, alive)
+        made = np.flatnonzero(~failed & alive & _HAS_ROW[call])
+        call, enters, returned = call[made], enters[made], returned[made]
+        rows = event_rows(block, seq, pids, names, at[made])
+        for number in np.unique(call).tolist():
+            _fill_call(rows, np.flatnonzero(call == number), number, enters, returned)
+        rows = self._name_objects(rows, call, enters, changes)
+        self.used_lines += 2 * rows.shape[1]
+        return rows
+
+    def finish(self) -> None:
+        """Note what never returned."""
+        self._notes.add("call-across-loss", self._pairing.dropped)
+        open_calls = [name for name in self._pairing.open_calls() if name not in _NEVER_RETURN]
+        self._notes.add("call-without-exit", len(open_calls))
+
+    @staticmethod
+    def _segments_got(
+        seq: np.ndarray, call: np.ndarray, enters: np.ndarray, returned: np.ndarray, usable: np.ndarray
+    ) -> list[Change]:
+        """Return what shmget told: size and id of segments."""
+        at = np.flatnonzero(usable & (call == CALL["shmget"]))
+        return [Change(int(seq[i]), "shmget", int(returned[i]), int(enters[i, 0])) for i in at.tolist()]
+
+    def _note(
+        self, lines: np.ndarray, call: np.ndarray, returned: np.ndarray, failed: np.ndarray, alive: np.ndarray
+    ) -> None:
+        changing = (call == CALL["munmap"]) | (call == CALL["mprotect"]) | (call == CALL["pkey_mprotect"])
+        self._notes.count("partial-failure", lines[alive & changing & (returned == -_ENOMEM)])
+        self._notes.count("event-after-exit", lines[~failed & ~alive])
+        for name in REASONS_NOT_REPLAYED:
+            self._notes.count("call-not-replayed", lines[alive & ~failed & (call == CALL[name])], name)
+
+    def _name_objects(
+        self, rows: np.ndarray, call: np.ndarray, enters: np.ndarray, changes: list[Change]
+    ) -> np.ndarray:
+        """Fill in what depends on earlier calls of the process: names of files, sizes of segments."""
+        of_file = (call == CALL["mmap"]) & ((rows[FLAGS] & MAP_ANONYMOUS) == 0)
+        rows[PGOFF, of_file] = enters[of_file, _OFF] >> PAGE_SHIFT
+        looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"])).tolist()
+        steps = [Change(seq_of(int(rows[KEY, row])), "row", row) for row in looked_at]
+        left_out = []
+        for step in sorted([*changes, *steps], key=lambda step: step.seq):
+            if step.what == "row":
+                name = SYSCALLS[call[step.subject]].name
+                if not self._name_object(rows, step.subject, name, enters[step.subject]):
+                    left_out.append(step.subject)
+            else:
+                self._descriptors.apply(step)
+        if left_out:
+            self._notes.count("segment-not-attached", rows[LINE, left_out])
+            rows = np.delete(rows, left_out, axis=1)
+        return rows
+
+    def _name_object(self, rows: np.ndarray, row: int, call: str, enter: np.ndarray) -> bool:
+        """Complete one row; False if it is to be left out."""
+        pid, address = int(rows[PID, row]), int(rows[ADDR, row])
+        if call == "mmap":
+            descriptor = int(enter[_FD]) & 0xFFFFFFFF
+            name = self._descriptors.name_mapping(pid, descriptor, int(enter[_OFF]))
+            rows[FILE, row] = self._files.number(name)
+        elif call == "shmat":
+            shmid, flags = int(enter[0]), int(enter[1])
+            if not self._descriptors.knows_segment(shmid):
+                self._notes.count("segment-size-unknown", rows[LINE, [row]])
+            rows[LEN, row] = self._descriptors.attach(pid, shmid, address)
+            writable = 0 if flags & _SHM_RDONLY else PROT_WRITE
+            rows[PROT, row] = PROT_READ | writable | (PROT_EXEC if flags & _SHM_EXEC else 0)
+            rows[FLAGS, row], rows[PGOFF, row] = MAP_SHARED, 0
+            rows[FILE, row] = self._files.number(f"shmid:{shmid}")
+        else:
+            rows[LEN, row] = self._descriptors.detach(pid, address)
+            return bool(rows[LEN, row])
+        return True
+
+
+def _fill_call(
+    rows: np.ndarray, at: np.ndarray, number: int, enters: np.ndarray, returned: np.ndarray
+) -> None:
+    """Fill in the columns of the system call `number` at the rows `at`."""
+    call = SYSCALLS[number]
+    assert call.row is not None
+    rows[OP, at] = OP_CODE[call.row.op]
+    for column, argument in call.row.columns.items():
+        if argument == RETURNED:
+            rows[_COLUMN[column], at] = returned[at]
+        else:
+            rows[_COLUMN[column], at] = enters[at, call.arguments.index(argument)]

@@ -1,0 +1,133 @@
+"""Native events as columns: what the line scanners of the formats hand to the stages behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+class Names:
+    """Strings by number, each once: the dictionary of a dictionary-encoded column that grows.
+
+    Attributes
+    ----------
+    values : list of str
+        In order of first appearance.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, value: str) -> int:
+        """Return the number of `value`, a new one if it was not there."""
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self.values)
+            self.values.append(value)
+        return number
+
+
+@dataclass
+class NativeBlock:
+    """A run of native events, one element (or row) of each array per event.
+
+    Attributes
+    ----------
+    kind : ndarray of int64
+        Kind of `native_events.NativeTables`; only those that can matter for a row are here.
+    line : ndarray of int64
+        Line of the source, from 1.
+    tid, tgid, cpu : ndarray of int64
+        As printed; -1 where it is not (tgid, cpu), or has no meaning (tid of a loss mark).
+    ts : ndarray of int64
+        Nanoseconds.
+    args : ndarray of int64, shape (n, MAX_ARGS)
+        Numbers by slot of the event's description; 64-bit values keep their bits.
+    found : ndarray of int64
+        Bit mask of the slots that were there.
+    text : ndarray of int64
+        Number in the stream's `Names` of the event's text; -1 for none.
+    comm : ndarray of int64
+        Number of the name in the task column where it differs from the last one of this tid; else -1.
+    """
+
+    kind: np.ndarray
+    line: np.ndarray
+    tid: np.ndarray
+    tgid: np.ndarray
+    cpu: np.ndarray
+    ts: np.ndarray
+    args: np.ndarray
+    found: np.ndarray
+    text: np.ndarray
+    comm: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def take(self, index: np.ndarray | slice) -> NativeBlock:
+        """Return the events at `index`, in its order."""
+        return NativeBlock(*(getattr(self, column.name)[index] for column in fields(self)))
+
+
+def concatenate(blocks: list[NativeBlock]) -> NativeBlock:
+    """Return the events of all `blocks`, one after another."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return NativeBlock(
+        *(np.concatenate([getattr(block, column.name) for block in blocks]) for column in fields(NativeBlock))
+    )
+
+
+def sort_by_time(block: NativeBlock) -> NativeBlock:
+    """Return the events in time order; those of equal time keep theirs."""
+    if len(block) < 2 or bool((block.ts[1:] >= block.ts[:-1]).all()):
+        return block
+    return block.take(np.argsort(block.ts, kind="stable"))
+
+
+def sort_nearly_sorted(blocks: Iterator[NativeBlock]) -> Iterator[NativeBlock]:
+    """Put late events into their place, as far as one block back.
+
+    trace_pipe prints what each CPU's buffer holds at the moment of reading, so that after a loss an event of
+    one CPU can follow later ones of another.
+    """
+    waiting: NativeBlock | None = None
+    for block in blocks:
+        if len(block) == 0:
+            continue
+        block = sort_by_time(block)
+        if waiting is not None:
+            if block.ts[0] < waiting.ts[-1]:
+                both = sort_by_time(concatenate([waiting, block]))
+                waiting, block = both.take(slice(0, len(waiting))), both.take(slice(len(waiting), None))
+            yield waiting
+        waiting = block
+    if waiting is not None:
+        yield waiting
+
+
+def merge_by_time(streams: list[Iterator[NativeBlock]]) -> Iterator[NativeBlock]:
+    """Merge streams, each in time order, into one; at equal times the earlier stream comes first."""
+    if len(streams) == 1:
+        yield from streams[0]
+        return
+    heads: list[NativeBlock | None] = [next(stream, None) for stream in streams]
+    while any(head is not None for head in heads):
+        # What every stream has shown up to: later events of one may still have to go before others.
+        horizon = min(int(head.ts[-1]) for head in heads if head is not None)
+        first = next(n for n, head in enumerate(heads) if head is not None and head.ts[-1] == horizon)
+        ready = []
+        for number, head in enumerate(heads):
+            if head is None:
+                continue
+            # The first stream may go on with the same time: the streams behind it wait with theirs.
+            n_ready = int(np.searchsorted(head.ts, horizon, side="right" if number <= first else "left"))
+            if n_ready:
+                ready.append(head.take(slice(0, n_ready)))
+            rest = head.take(slice(n_ready, None))
+            heads[number] = rest if len(rest) else next(streams[number], None)
+        yield sort_by_time(concatenate(ready))

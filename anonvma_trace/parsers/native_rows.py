@@ -1,0 +1,214 @@
+"""From native events to rows of the event table, for every format that prints the kernel's tracepoints.
+
+The bulk (faults, system calls) is done in columns; Python looks one by one only at the events that change
+which task is which. Rows leave in order; those that an exec in flight may still change wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from ..trace import Diagnostic
+from .call_rows import CallRows
+from .execs import Exec
+from .images import USER_END, covered_by, exec_rows, shared_memory_sizes, start_rows
+from .native_block import Names, NativeBlock
+from .native_events import Family, native_tables
+from .notes import Notes
+from .proc_maps import Snapshot
+from .row_table import (
+    ADDR,
+    COMM,
+    CPU,
+    KERNEL,
+    KEY,
+    LINE,
+    OP,
+    OP_CODE,
+    PID,
+    TID,
+    TS,
+    BatchMaker,
+    event_rows,
+    key,
+    new_rows,
+    sort_rows,
+)
+from .task_events import Change, TaskEvents
+
+HOLD_LIMIT = 1 << 20
+"""Rows held back at most while an exec is in flight."""
+
+_WRITE_BIT = 2  # of error_code: X86_PF_WRITE
+
+
+class NativeRows:
+    """Turns a stream of native events into batches of the event table.
+
+    Parameters
+    ----------
+    texts : Names
+        What the numbers in a block's `text` and `comm` stand for.
+    snapshots : list of Snapshot
+        What ``--maps`` gave; start and exec snapshots become images.
+
+    Attributes
+    ----------
+    diagnostics : list of Diagnostic
+        Empty until `finish`.
+    """
+
+    def __init__(self, texts: Names, snapshots: list[Snapshot]) -> None:
+        images = [snapshot for snapshot in snapshots if snapshot.why in ("start", "exec")]
+        marked = [snapshot for snapshot in images if snapshot.n]
+        self.diagnostics: list[Diagnostic] = []
+        self._has_images = bool(images)
+        self._first_images = [snapshot for snapshot in images if not snapshot.n]
+        self._files = Names()
+        self._notes = Notes()
+        self._task_events = TaskEvents(texts, self._files, marked, self._notes)
+        self._call_rows = CallRows(self._files, shared_memory_sizes(images), self._notes)
+        self._maker = BatchMaker(texts, self._files)
+        self._family = native_tables().family
+        self._held = new_rows(0)
+        self._next_seq = 1
+        self._latest_ts = 0
+        self._used_lines = 0
+
+    @property
+    def lost_events(self) -> int:
+        """Events that the loss marks so far speak of."""
+        return self._task_events.lost_events
+
+    @property
+    def used_lines(self) -> int:
+        """Lines that a row came from so far; enter and exit of a system call are two."""
+        return self._used_lines + self._call_rows.used_lines
+
+    @property
+    def known_pids(self) -> tuple[int, ...]:
+        """Processes whose image at the start is known."""
+        return tuple(sorted(self._task_events.started | {image.pid for image in self._first_images}))
+
+    def feed(self, block: NativeBlock) -> Iterator[pa.RecordBatch]:
+        """Take the next events and yield the rows that are certain now."""
+        if not len(block):
+            return
+        seq = np.arange(self._next_seq, self._next_seq + len(block), dtype=np.int64)
+        family = self._family[block.kind]
+        parts = [self._held]
+        changes: list[Change] = []
+        if self._next_seq == 1:
+            parts += self._images_at_start(int(block.ts[0]))
+            changes = [Change(0, "image", image.pid, snapshot=image) for image in self._first_images]
+        self._next_seq += len(block)
+        self._note_late(block)
+        walk = self._task_events.walk(block, seq)
+        pids, names = self._task_events.tasks.follow(block)
+        parts += walk.rows(pids, names, self._files)
+        parts.append(self._fault_rows(block, seq, family, pids, names))
+        parts.append(self._call_rows.rows(block, seq, pids, names, changes + walk.changes))
+        self._used_lines += walk.used_lines
+        in_user_mode = (family == Family.FAULT_USER) | (family == Family.ENTER) | (family == Family.EXIT)
+        self._task_events.execs.end_block(block.tid, seq, in_user_mode)
+        yield from self._release(np.hstack(parts))
+
+    def finish(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rest, and complete `diagnostics`."""
+        self._task_events.execs.give_up_all()
+        yield from self._release(self._held)
+        self._call_rows.finish()
+        self._notes.add("assumed-process", self._task_events.tasks.assumed)
+        self._notes.add("snapshot-without-marker", self._task_events.unused_snapshots)
+        if not self._has_images:
+            self._notes.drop("exec-without-image")
+            self._notes.add("no-images")
+        self.diagnostics = self._notes.diagnostics()
+
+    def _images_at_start(self, ts: int) -> list[np.ndarray]:
+        """Return the rows of the plain maps files, before the first event."""
+        images = []
+        for snapshot in self._first_images:
+            rows = start_rows(snapshot, self._files)
+            rows[PID], rows[TS] = snapshot.pid, ts
+            rows[KEY] = key(0, np.arange(rows.shape[1]))
+            images.append(rows)
+        return images
+
+    def _note_late(self, block: NativeBlock) -> None:
+        self._notes.count("out-of-order", block.line[block.ts < self._latest_ts])
+        self._latest_ts = max(self._latest_ts, int(block.ts[-1]))
+
+    def _fault_rows(
+        self, block: NativeBlock, seq: np.ndarray, family: np.ndarray, pids: np.ndarray, names: np.ndarray
+    ) -> np.ndarray:
+        is_fault = (family == Family.FAULT_USER) | (family == Family.FAULT_KERNEL)
+        address = block.args[:, 0]
+        of_user = (address >= 0) & (address < USER_END)
+        alive = pids > 0
+        self._notes.count("kernel-address", block.line[is_fault & ~of_user])
+        self._notes.count("event-after-exit", block.line[is_fault & of_user & ~alive])
+        at = np.flatnonzero(is_fault & of_user & alive)
+        rows = event_rows(block, seq, pids, names, at)
+        writes = (block.args[at, 1] & _WRITE_BIT) != 0
+        rows[OP] = np.where(writes, OP_CODE["write_fault"], OP_CODE["read_fault"])
+        rows[ADDR] = address[at]
+        rows[KERNEL] = family[at] == Family.FAULT_KERNEL
+        self._used_lines += len(at)
+        return rows
+
+    def _release(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+        """Yield the rows before the first exec in flight, and hold back the others."""
+        execs = self._task_events.execs
+        rows = sort_rows(self._place_execs(rows))
+        while True:
+            horizon = execs.horizon()
+            certain = rows.shape[1] if horizon is None else int(np.searchsorted(rows[KEY], key(horizon)))
+            if rows.shape[1] - certain <= HOLD_LIMIT:
+                break
+            self._notes.add("exec-given-up")
+            execs.give_up_oldest()
+            rows = sort_rows(self._place_execs(rows))
+        self._held = rows[:, certain:].copy()
+        yield from self._maker.batches(rows[:, :certain])
+
+    def _place_execs(self, rows: np.ndarray) -> np.ndarray:
+        """Put the image of each finished exec behind its row, and the loader's faults behind that.
+
+        A moved fault takes the time of the exec, so that times never fall; `line` still tells where it was.
+        """
+        parts = [rows]
+        kernel_faults = np.flatnonzero(rows[KERNEL])
+        for new in self._task_events.execs.take_finished():
+            image = new_rows(0)
+            if new.snapshot is None:
+                self._notes.count("exec-without-image", np.array([new.line]))
+            else:
+                image = exec_rows(new.snapshot, self._files)
+                image[KEY] = key(new.seq, 1 + np.arange(image.shape[1]))
+                image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
+                image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm
+                parts.append(image)
+            loaders = _loader_faults(rows, kernel_faults, new)
+            rows[KEY, loaders] = key(new.seq, 1 + image.shape[1] + np.arange(len(loaders)))
+            rows[TS, loaders], rows[PID, loaders], rows[KERNEL, loaders] = new.ts, new.pid, 0
+        return np.hstack(parts) if len(parts) > 1 else rows
+
+
+def _loader_faults(rows: np.ndarray, kernel_faults: np.ndarray, new: Exec) -> np.ndarray:
+    """Return which of `kernel_faults` are of the new image though logged before the exec, in their order."""
+    keys = rows[KEY, kernel_faults]
+    # Sorted or not, the rows between enter and exec are few: look for the keys first.
+    near = kernel_faults[(keys > key(new.faults_from)) & (keys < key(new.seq))]
+    own = (rows[TID, near] == new.pid) | (rows[TID, near] == new.old_pid)
+    loaders = near[own]
+    if new.faults_from < 0 or not len(loaders):
+        return np.empty(0, dtype=np.int64)
+    if not new.renamed:
+        if new.snapshot is None:
+            return np.empty(0, dtype=np.int64)
+        loaders = loaders[covered_by(new.snapshot, rows[ADDR, loaders])]
+    return loaders[np.argsort(rows[KEY, loaders], kind="stable")]

@@ -1,0 +1,130 @@
+"""Which system call enter belongs to which exit: the two follow one another in a thread, nothing between."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .native_block import NativeBlock, concatenate
+from .native_events import Family, native_tables
+
+# Numbers of native_events.Family, for the compiled loop (constants are compiled in).
+_ENTER, _EXIT, _NEWTASK, _EXEC, _TASK_EXIT, _LOST = 3, 4, 5, 7, 8, 11
+# Which of an event's first two numbers are tids.
+_TID_SLOTS = np.zeros((len(Family), 2), dtype=bool)
+_TID_SLOTS[[_NEWTASK, _TASK_EXIT, _EXEC], 0] = True
+_TID_SLOTS[_EXEC, 1] = True
+
+assert (_ENTER, _EXIT, _NEWTASK) == (Family.ENTER, Family.EXIT, Family.NEWTASK)
+assert (_EXEC, _TASK_EXIT, _LOST) == (Family.EXEC, Family.TASK_EXIT, Family.LOST)
+
+
+@njit(cache=True)
+def _pair(kind, family, syscall, tid, cpu, args, seq, open_enter, lost_seq, enter_of):
+    dropped = 0
+    for event in range(len(kind)):
+        what = family[kind[event]]
+        if what == _ENTER:
+            open_enter[tid[event]] = event
+        elif what == _EXIT:
+            enter = open_enter[tid[event]]
+            open_enter[tid[event]] = -1
+            if enter >= 0 and syscall[kind[enter]] == syscall[kind[event]]:
+                # Lost events of either CPU may have held the exit of this enter and another enter.
+                if max(lost_seq[cpu[enter]], lost_seq[cpu[event]]) > seq[enter]:
+                    dropped += 1
+                else:
+                    enter_of[event] = enter
+        elif what in (_NEWTASK, _TASK_EXIT):
+            open_enter[args[event, 0]] = -1  # tids are used again
+        elif what == _EXEC:
+            open_enter[args[event, 1]] = -1  # a thread that became the leader returns under the leader's tid
+        elif what == _LOST:
+            if cpu[event] < 0:
+                lost_seq[:] = seq[event]
+            else:
+                lost_seq[cpu[event]] = seq[event]
+    return dropped
+
+
+class Pairing:
+    """Pairs the enters and exits of a stream of blocks.
+
+    Attributes
+    ----------
+    dropped : int
+        Pairs that were not taken because events of their CPU were lost in between.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._tables = native_tables()
+        self._open_enter = np.full(1 << 16, -1, dtype=np.int64)  # by tid: event of this block
+        self._lost_seq = np.full(1 << 8, -1, dtype=np.int64)  # by CPU: the latest loss
+        self._waiting: NativeBlock | None = None
+        self._waiting_seq = np.empty(0, dtype=np.int64)
+
+    def pair(self, block: NativeBlock, seq: np.ndarray) -> tuple[NativeBlock, int, np.ndarray]:
+        """Find the enter of each exit of `block`.
+
+        Parameters
+        ----------
+        block : NativeBlock
+            The next events of the stream.
+        seq : ndarray of int64
+            Their numbers in the stream.
+
+        Returns
+        -------
+        events : NativeBlock
+            Enters that waited from before, then `block`.
+        n_waiting : int
+            How many of `events` are such enters.
+        enter_of : ndarray of int64
+            For each of `events` that is an exit, the index of its enter in `events`; -1 for none.
+        """
+        events = block if self._waiting is None else concatenate([self._waiting, block])
+        numbers = np.concatenate([self._waiting_seq, seq])
+        n_waiting = len(events) - len(block)
+        self._make_room(events)
+        enter_of = np.full(len(events), -1, dtype=np.int64)
+        self.dropped += _pair(
+            events.kind,
+            self._tables.family,
+            self._tables.syscall,
+            events.tid,
+            events.cpu,
+            events.args,
+            numbers,
+            self._open_enter,
+            self._lost_seq,
+            enter_of,
+        )
+        tids = np.unique(events.tid[self._tables.family[events.kind] == Family.ENTER])
+        still_open = self._open_enter[tids]
+        still_open = np.sort(still_open[still_open >= 0])
+        self._open_enter[tids] = -1
+        self._waiting = events.take(still_open) if len(still_open) else None
+        self._waiting_seq = numbers[still_open]
+        return events, n_waiting, enter_of
+
+    def open_calls(self) -> list[str]:
+        """Return the names of the calls that were entered and never left."""
+        if self._waiting is None:
+            return []
+        return [self._tables.names[kind] for kind in self._waiting.kind]
+
+    def _make_room(self, events: NativeBlock) -> None:
+        """Make the tables large enough for every tid and CPU of `events` (one more: -1 is the last)."""
+        family = self._tables.family[events.kind]
+        about_tasks = (family == _NEWTASK) | (family == _TASK_EXIT) | (family == _EXEC)
+        named = events.args[about_tasks, :2].max(initial=0, where=_TID_SLOTS[family[about_tasks]])
+        n_tids = int(max(events.tid.max(initial=0), named)) + 2
+        if n_tids > len(self._open_enter):
+            grown = np.full(2 * n_tids, -1, dtype=np.int64)
+            self._open_enter = grown
+        n_cpus = int(events.cpu.max(initial=0)) + 2
+        if n_cpus > len(self._lost_seq):
+            grown = np.full(2 * n_cpus, -1, dtype=np.int64)
+            grown[: len(self._lost_seq)] = self._lost_seq
+            self._lost_seq = grown

@@ -1,0 +1,271 @@
+"""Snapshots of address spaces: ``/proc/PID/maps`` text, and files of many snapshots with their pages.
+
+A file of snapshots is a sequence of blocks::
+
+    # SNAP n=2 why=exec t_mono=2523.210651 pid=4789 comm=zoo
+    # MAPS
+    55d5b2000000-55d5b2001000 r--p 00000000 fe:00 1687556                    /srv/demo/bin/zoo
+    # PAGES …
+    A 55d5b2005000 1ed7bb:1 …       present anonymous pages, one pfn:mapcount each (pfn 0: the zero page)
+    S 7f0000000000 1:1a4 …          swapped pages, one type:offset each
+    # END n=2
+
+``why`` is start (tracing was switched on), exec (just after an execve), mark or exit. Other lines that begin
+with ``#`` and the lines of other sections are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import TraceSyntaxError, UsageError
+from ..events import PAGE_SHIFT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE
+from .source import Source, open_source
+
+_MAPPING = re.compile(
+    r"(?P<start>[0-9a-f]{1,16})-(?P<end>[0-9a-f]{1,16})"
+    r" (?P<read>[r-])(?P<write>[w-])(?P<execute>[x-])(?P<shared>[psS])"
+    r" (?P<offset>[0-9a-f]{1,16}) [0-9a-f]+:[0-9a-f]+ (?P<inode>[0-9]+)(?: +(?P<name>.*))?"
+)
+_HEADER = re.compile(
+    r"# SNAP n=(?P<n>\d+) why=(?P<why>\w+) t_mono=(?P<seconds>\d+)\.(?P<fraction>\d{1,9}) pid=(?P<pid>\d+)"
+    r"(?: comm=(?P<comm>.*))?"
+)
+_PID_OF_FILE = re.compile(r"\d+")
+
+WHYS = ("start", "exec", "mark", "exit")
+"""Occasions of a snapshot."""
+
+IMAGE_WHYS = ("start", "exec")
+"""Those that ``--maps`` uses; the others are for ``--validate``."""
+
+
+class Mapping(NamedTuple):
+    """One line of ``/proc/PID/maps``: addresses in bytes, `pgoff` in pages, `name` empty if there is none."""
+
+    start: int
+    end: int
+    prot: int
+    shared: bool
+    pgoff: int
+    inode: int
+    name: str
+
+
+@dataclass
+class Snapshot:
+    """The address space of one process at one moment.
+
+    Attributes
+    ----------
+    pid : int
+        The process.
+    why : str
+        ``"start"``, ``"exec"``, ``"mark"`` or ``"exit"``; plain maps text is a start.
+    n : int
+        Number that the marker line in the trace repeats; 0 for plain maps text, which has none: it tells the
+        state before the first event.
+    t_mono_ns : int
+        Monotonic time in ns; -1 where it is not known.
+    comm : str
+        Command name; empty where it is not known.
+    mappings : list of Mapping
+        In address order.
+    page_lines : list of str
+        Lines of the ``# PAGES`` section, undigested.
+    path, line : str, int
+        Where the snapshot stands, for messages.
+    """
+
+    pid: int
+    why: str = "start"
+    n: int = 0
+    t_mono_ns: int = -1
+    comm: str = ""
+    mappings: list[Mapping] = field(default_factory=list)
+    page_lines: list[str] = field(default_factory=list)
+    path: str = ""
+    line: int = 0
+
+    def anonymous_pages(self) -> np.ndarray:
+        """Return the addresses of all anonymous pages, present and swapped, ascending.
+
+        Returns
+        -------
+        ndarray of uint64
+            Bytes. Entries of the shared zero page (pfn 0) are left out: they are no anonymous pages.
+        """
+        addresses: list[int] = []
+        for line in self.page_lines:
+            kind, start, *entries = line.split()
+            address = int(start, 16)
+            for number, entry in enumerate(entries):
+                if kind == "S" or int(entry.partition(":")[0], 16) != 0:
+                    addresses.append(address + number * PAGE_SIZE)
+        return np.array(sorted(addresses), dtype=np.uint64)
+
+
+def parse_mapping(text: str, path: str = "-", line: int = 0) -> Mapping:
+    """Read one line of ``/proc/PID/maps``.
+
+    Raises
+    ------
+    TraceSyntaxError
+        It is none.
+    """
+    found = _MAPPING.fullmatch(text.rstrip("\n"))
+    if found is None:
+        raise TraceSyntaxError(
+            path,
+            line,
+            1,
+            expected="a line of /proc/PID/maps ('START-END rwxp OFFSET DEVICE INODE PATH')",
+            found=repr(text[:100]),
+            hint="save the maps again (cat /proc/PID/maps), or take the file out of --maps",
+        )
+    start, end = int(found["start"], 16), int(found["end"], 16)
+    prot = (
+        (PROT_READ if found["read"] == "r" else 0)
+        | (PROT_WRITE if found["write"] == "w" else 0)
+        | (PROT_EXEC if found["execute"] == "x" else 0)
+    )
+    offset = int(found["offset"], 16) >> PAGE_SHIFT
+    name = (found["name"] or "").rstrip()
+    return Mapping(start, end, prot, found["shared"] in "sS", offset, int(found["inode"]), name)
+
+
+def read_snapshots(arguments: list[str], whys: Collection[str] = WHYS) -> list[Snapshot]:
+    """Read what ``--maps`` or ``--validate`` names.
+
+    Parameters
+    ----------
+    arguments : list of str
+        ``FILE`` or ``PID=FILE``. A file of snapshots tells its pids itself; for plain maps text the pid comes
+        from ``PID=`` or from the only number in the file's name (``1234.maps``).
+    whys : collection of str, optional
+        Which snapshots to keep.
+
+    Raises
+    ------
+    TraceAccessError, EmptyTraceError
+        A file cannot be read, or holds nothing.
+    TraceSyntaxError
+        A line is no mapping.
+    UsageError
+        The pid of plain maps text is not told.
+    """
+    snapshots: list[Snapshot] = []
+    for argument in arguments:
+        pid_text, equals, path = argument.partition("=")
+        if not (equals and pid_text.isdecimal()):
+            pid_text, path = "", argument
+        with open_source(path) as source:
+            if source.head.startswith(b"#"):
+                found = parse_snapshot_blocks(_lines(source), path)
+            else:
+                found = iter([parse_plain_maps(_lines(source), path, _pid_of(pid_text, path))])
+            snapshots.extend(snapshot for snapshot in found if snapshot.why in whys)
+    return snapshots
+
+
+def _lines(source: Source) -> Iterator[str]:
+    for block in source.blocks():
+        yield from block.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")
+
+
+def parse_plain_maps(lines: Iterator[str], path: str, pid: int) -> Snapshot:
+    """Read the text of ``/proc/PID/maps``: the state of that process at the start of the trace."""
+    snapshot = Snapshot(pid, path=path, line=1)
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            snapshot.mappings.append(parse_mapping(line, path, number))
+    return snapshot
+
+
+def parse_snapshot_blocks(lines: Iterator[str], path: str) -> Iterator[Snapshot]:
+    """Yield the blocks of a file of snapshots in file order; a block without its ``# END`` is an error."""
+    snapshot: Snapshot | None = None
+    section = ""
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#"):
+            word = line[2:].split(" ", 1)[0]
+            if word == "SNAP":
+                snapshot, section = _parse_header(line, path, number), ""
+            elif word == "END" and snapshot is not None:
+                yield snapshot
+                snapshot, section = None, ""
+            elif word in ("MAPS", "SMAPS", "PAGES"):
+                section = word
+        elif snapshot is None:
+            if line.strip():
+                raise TraceSyntaxError(
+                    path,
+                    number,
+                    1,
+                    expected="a line '# SNAP n=… why=… t_mono=… pid=…' before the mappings",
+                    found=repr(line[:100]),
+                    hint="plain /proc/PID/maps text must not begin with '#'",
+                )
+        elif section == "MAPS":
+            snapshot.mappings.append(parse_mapping(line, path, number))
+        elif section == "PAGES" and line:
+            _check_page_line(line, path, number)
+            snapshot.page_lines.append(line)
+    if snapshot is not None:
+        raise TraceSyntaxError(
+            path,
+            number,
+            expected=f"'# END' of the snapshot that begins in line {snapshot.line}",
+            found="the end of the file",
+            hint="the file was cut off: copy it again, or delete the incomplete snapshot",
+        )
+
+
+def _parse_header(line: str, path: str, number: int) -> Snapshot:
+    found = _HEADER.match(line)
+    if found is None:
+        raise TraceSyntaxError(
+            path,
+            number,
+            1,
+            expected="'# SNAP n=NUMBER why=WORD t_mono=SECONDS pid=PID'",
+            found=repr(line[:100]),
+            hint="the file looks damaged there: record or copy it again",
+        )
+    t_mono_ns = int(found["seconds"]) * 10**9 + int(found["fraction"].ljust(9, "0"))
+    pid, n, comm = int(found["pid"]), int(found["n"]), found["comm"] or ""
+    return Snapshot(pid, found["why"], n, t_mono_ns, comm, path=path, line=number)
+
+
+_PAGE_LINE = re.compile(r"[AS] [0-9a-f]{1,16}(?: [0-9a-f]+:[0-9a-f]+)*\s*")
+
+
+def _check_page_line(line: str, path: str, number: int) -> None:
+    if not _PAGE_LINE.fullmatch(line):
+        raise TraceSyntaxError(
+            path,
+            number,
+            1,
+            expected="'A ADDRESS PFN:MAPCOUNT …' or 'S ADDRESS TYPE:OFFSET …', hexadecimal",
+            found=repr(line[:100]),
+            hint="the file looks damaged there: record or copy it again",
+        )
+
+
+def _pid_of(pid_text: str, path: str) -> int:
+    numbers = [pid_text] if pid_text else _PID_OF_FILE.findall(PurePath(path).name)
+    if len(numbers) != 1:
+        raise UsageError(
+            path,
+            expected="the pid of these mappings: one number in the file's name, or --maps PID=FILE",
+            found=f"{len(numbers) or 'no'} numbers in {PurePath(path).name!r}",
+            hint=f"say --maps PID={path}",
+        )
+    return int(numbers[0])

@@ -1,0 +1,333 @@
+"""The events that change which task is which, one by one: fork, exec, exit, rename, markers, losses."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
+from .execs import Exec, ExecsInFlight, comm_of_file
+from .images import start_rows
+from .native_block import Names, NativeBlock
+from .native_events import SYSCALLS, Family, native_tables
+from .notes import Notes
+from .proc_maps import Snapshot
+from .row_table import (
+    CHILD,
+    COMM,
+    FILE,
+    FLAGS,
+    KEY,
+    LEN,
+    LINE,
+    OP,
+    OP_CODE,
+    PID,
+    TID,
+    TS,
+    event_rows,
+    key,
+)
+from .tasks import DEAD, Tasks
+
+_MARKER = re.compile(r"snap n=(\d+) why=(\w+) pid=(\d+)")
+_FORK_CALLS = ("clone", "clone3", "fork", "vfork")
+_EXEC_CALLS = ("execve", "execveat")
+
+
+class Change(NamedTuple):
+    """Something that the naming of mappings has to know in order.
+
+    Attributes
+    ----------
+    seq : int
+        Number of the native event.
+    what : str
+        ``"fork"`` (`subject` the parent, `value` the child), ``"exec"``, ``"exit"``, ``"image"``
+        (`snapshot`), ``"shmget"`` (`subject` the id, `value` the bytes) or ``"row"`` (`subject` its place).
+    """
+
+    seq: int
+    what: str
+    subject: int
+    value: int = 0
+    snapshot: Snapshot | None = None
+
+
+def _kinds_looked_at() -> np.ndarray:
+    tables = native_tables()
+    about_tasks = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
+    alone = (*about_tasks, Family.MARK, Family.LOST)
+    calls = [call.name for call in SYSCALLS]
+    forks = [number for number, name in enumerate(calls) if name in _FORK_CALLS]
+    execs = [number for number, name in enumerate(calls) if name in _EXEC_CALLS]
+    enters = (tables.family == Family.ENTER) & np.isin(tables.syscall, forks + execs)
+    exits = (tables.family == Family.EXIT) & np.isin(tables.syscall, execs)
+    return np.isin(tables.family, alone) | enters | exits
+
+
+_LOOKED_AT = _kinds_looked_at()
+
+
+class TaskWalk:
+    """The task events of one block: the rows they make, and what others have to know of them.
+
+    Attributes
+    ----------
+    changes : list of Change
+        In order.
+    used_lines : int
+        Lines that became a row; loss marks, which are counted by themselves, aside.
+    """
+
+    def __init__(self, block: NativeBlock, seq: np.ndarray) -> None:
+        self.block = block
+        self.seq = seq
+        self.changes: list[Change] = []
+        self.used_lines = 0
+        self._images: list[tuple[int, Snapshot, int]] = []  # event, image, number of its command name
+        self._added: list[dict[int, int]] = []
+        self._events: list[int] = []
+
+    def arg(self, event: int, slot: int) -> int:
+        """Return a number of an event."""
+        return int(self.block.args[event, slot])
+
+    def change(self, event: int, what: str, pid: int, value: int = 0) -> None:
+        """Note a change of process `pid`."""
+        self.changes.append(Change(int(self.seq[event]), what, pid, value))
+
+    def show_start(self, event: int, snapshot: Snapshot, comm: int) -> None:
+        """Note that a running process is what `snapshot` shows."""
+        self.changes.append(Change(int(self.seq[event]), "image", snapshot.pid, snapshot=snapshot))
+        self._images.append((event, snapshot, comm))
+
+    def add(
+        self,
+        op: str,
+        event: int,
+        pid: int,
+        *,
+        length: int = 0,
+        flags: int = 0,
+        child: int = 0,
+        file: int = -1,
+        comm: int | None = None,
+    ) -> None:
+        """Add a row at `event`; one with a `comm` is about `pid`, not an act of the thread that logged it."""
+        row = {OP: OP_CODE[op], PID: pid, LEN: length, FLAGS: flags, CHILD: child, FILE: file}
+        if comm is not None:
+            row |= {COMM: comm, TID: -1}
+        self._events.append(event)
+        self._added.append(row)
+        self.used_lines += op != "lost"
+
+    def rows(self, pids: np.ndarray, names: np.ndarray, files: Names) -> list[np.ndarray]:
+        """Return the rows added, and those of the start images behind their markers.
+
+        Parameters
+        ----------
+        pids, names : ndarray of int64
+            Process and command name of each event of the block.
+        """
+        rows = event_rows(self.block, self.seq, pids, names, np.array(self._events, dtype=np.int64))
+        for position, row in enumerate(self._added):
+            for column, value in row.items():
+                rows[column, position] = value
+        parts = [rows]
+        for event, snapshot, comm in self._images:
+            image = start_rows(snapshot, files)
+            image[KEY] = key(int(self.seq[event]), 1 + np.arange(image.shape[1]))
+            image[TS], image[LINE] = self.block.ts[event], self.block.line[event]
+            image[PID], image[COMM] = snapshot.pid, comm
+            parts.append(image)
+        return parts
+
+
+class TaskEvents:
+    """Follows tasks and execs through the blocks of a recording.
+
+    Parameters
+    ----------
+    texts, files : Names
+        Command names and other texts of the events; names of mapped objects.
+    snapshots : list of Snapshot
+        Start and exec snapshots that have a marker.
+    notes : Notes
+        Where to count what is assumed.
+
+    Attributes
+    ----------
+    tasks : Tasks
+    execs : ExecsInFlight
+    lost_events : int
+        What the loss marks say.
+    started : set of int
+        Processes whose start image was placed.
+    """
+
+    def __init__(self, texts: Names, files: Names, snapshots: list[Snapshot], notes: Notes) -> None:
+        self.tasks = Tasks()
+        self.execs = ExecsInFlight(any(snapshot.why == "exec" for snapshot in snapshots))
+        self.lost_events = 0
+        self.started: set[int] = set()
+        self._texts, self._files, self._notes = texts, files, notes
+        self._snapshots = {(snapshot.n, snapshot.why, snapshot.pid): snapshot for snapshot in snapshots}
+        self._unused = set(self._snapshots)
+        self._newtasks: set[int] = set()  # told by task_newtask, until sched_process_fork repeats them
+        self._fork_flags: dict[int, int] = {}  # tid -> clone_flags of its latest clone, if it tells them
+        self._tables = native_tables()
+
+    @property
+    def unused_snapshots(self) -> int:
+        """Snapshots that no marker gave a place so far."""
+        return len(self._unused)
+
+    def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
+        """Look at the task events of a block in order."""
+        steps = {
+            Family.NEWTASK: self._newtask,
+            Family.FORK: self._sched_fork,
+            Family.EXEC: self._exec,
+            Family.TASK_EXIT: self._task_exit,
+            Family.RENAME: self._rename,
+            Family.MARK: self._mark,
+            Family.LOST: self._lost,
+            Family.ENTER: self._enter,
+            Family.EXIT: self._leave,
+        }
+        family = self._tables.family[block.kind]
+        strangers = self.tasks.strangers(block, (family != Family.MARK) & (family != Family.LOST))
+        walk = TaskWalk(block, seq)
+        met = 0
+        for event in np.flatnonzero(_LOOKED_AT[block.kind]).tolist():
+            while met < len(strangers) and strangers[met][0] <= event:
+                self.tasks.meet(*strangers[met])
+                met += 1
+            steps[Family(int(family[event]))](walk, event)
+        for stranger in strangers[met:]:
+            self.tasks.meet(*stranger)
+        return walk
+
+    def _pid(self, walk: TaskWalk, event: int, tid: int) -> int:
+        return self.tasks.pid(tid, int(walk.block.tgid[event]))
+
+    def _note(self, code: str, walk: TaskWalk, event: int) -> None:
+        self._notes.count(code, walk.block.line[event : event + 1])
+
+    def _newtask(self, walk: TaskWalk, event: int) -> None:
+        child, flags = walk.arg(event, 0), walk.arg(event, 1)
+        self._newtasks.add(child)
+        self._start_task(walk, event, child, flags)
+
+    def _sched_fork(self, walk: TaskWalk, event: int) -> None:
+        """Fall back on sched_process_fork where task_newtask was not recorded (or lost): it has no flags."""
+        child = walk.arg(event, 1)
+        if child in self._newtasks:
+            self._newtasks.discard(child)
+            return
+        tid = int(walk.block.tid[event])
+        flags = self._fork_flags.get(tid)
+        if flags is None:
+            tgids = walk.block.tgid[walk.block.tid == child]
+            is_thread = len(tgids) > 0 and tgids[0] == self._pid(walk, event, tid)
+            flags = CLONE_VM | CLONE_THREAD if is_thread else 0
+            self._note("fork-without-flags", walk, event)
+        self._start_task(walk, event, child, flags)
+
+    def _start_task(self, walk: TaskWalk, event: int, child: int, flags: int) -> None:
+        pid = self._pid(walk, event, int(walk.block.tid[event]))
+        self.execs.forget(child)
+        self.tasks.names.change(event, child, int(walk.block.text[event]))
+        if flags & CLONE_THREAD and pid != DEAD:
+            self.tasks.start_thread(event, child, pid)
+            return
+        self.tasks.start_thread(event, child, child)
+        if pid == DEAD:
+            self._note("event-after-exit", walk, event)
+            return
+        walk.add("fork", event, pid, child=child, flags=flags & 0xFFFFFFFF)
+        walk.change(event, "fork", pid, child)
+
+    def _exec(self, walk: TaskWalk, event: int) -> None:
+        block = walk.block
+        pid, old_pid = walk.arg(event, 0), walk.arg(event, 1)
+        if self._pid(walk, event, old_pid) == DEAD:
+            self._note("event-after-exit", walk, event)
+            return
+        filename = self._texts.values[block.text[event]]
+        if self.execs.rename_of(pid, old_pid, filename) < 0:
+            self.tasks.names.change(event - 1, pid, self._texts.number(comm_of_file(filename)))
+        self.tasks.become_leader(event, pid, old_pid)
+        new = Exec(
+            seq=int(walk.seq[event]),
+            ts=int(block.ts[event]),
+            line=int(block.line[event]),
+            cpu=int(block.cpu[event]),
+            comm=self.tasks.names.now(pid),
+            pid=pid,
+            old_pid=old_pid,
+        )
+        self.execs.exec(new, filename)
+        walk.add("exec", event, pid, file=self._files.number(filename))
+        walk.change(event, "exec", pid)
+
+    def _task_exit(self, walk: TaskWalk, event: int) -> None:
+        tid = walk.arg(event, 0)
+        pid = self._pid(walk, event, tid)
+        self.execs.forget(tid)
+        if pid == DEAD:
+            self._note("event-after-exit", walk, event)
+            return
+        group_dead = bool(walk.arg(event, 1)) if int(walk.block.found[event]) & 2 else None
+        if self.tasks.end_thread(event, tid, pid, group_dead):
+            walk.add("exit", event, pid)
+            walk.change(event, "exit", pid)
+
+    def _rename(self, walk: TaskWalk, event: int) -> None:
+        own_tid = int(walk.block.tid[event])
+        tid = walk.arg(event, 0) if int(walk.block.found[event]) & 1 else own_tid
+        name = int(walk.block.text[event])
+        self.tasks.names.change(event, tid, name)
+        if tid == own_tid:  # not another's, through /proc/PID/comm
+            self.execs.rename(tid, int(walk.seq[event]), self._texts.values[name])
+
+    def _mark(self, walk: TaskWalk, event: int) -> None:
+        found = _MARKER.match(self._texts.values[walk.block.text[event]])
+        if found is None:
+            return
+        n, why, pid = int(found[1]), found[2], int(found[3])
+        snapshot = self._snapshots.get((n, why, pid))
+        comm = self.tasks.names.now(pid)
+        if why == "start" and snapshot is not None:
+            comm = self._texts.number(snapshot.comm)
+            self.tasks.names.change(event, pid, comm)
+            self.started.add(pid)
+            self._unused.discard((n, why, pid))
+            walk.show_start(event, snapshot, comm)
+        elif snapshot is not None and self.execs.show_image(pid, snapshot):
+            self._unused.discard((n, why, pid))
+        elif snapshot is None and why in ("start", "exec") and self._snapshots:
+            self._note("marker-without-snapshot", walk, event)
+        walk.add("mark", event, pid, length=n, comm=comm)
+
+    def _lost(self, walk: TaskWalk, event: int) -> None:
+        events = walk.arg(event, 0)
+        self.lost_events += events
+        walk.add("lost", event, 0, length=events, comm=-1)
+
+    def _enter(self, walk: TaskWalk, event: int) -> None:
+        call = SYSCALLS[self._tables.syscall[walk.block.kind[event]]].name
+        tid = int(walk.block.tid[event])
+        if call in _EXEC_CALLS:
+            self.execs.enter(tid, int(walk.seq[event]))
+        elif call == "clone3":
+            self._fork_flags.pop(tid, None)  # its flags are in the caller's memory
+        else:
+            told = {"clone": walk.arg(event, 0), "fork": 0, "vfork": CLONE_VM | CLONE_VFORK}
+            self._fork_flags[tid] = told[call]
+
+    def _leave(self, walk: TaskWalk, event: int) -> None:
+        self.execs.leave(int(walk.block.tid[event]))

@@ -1,0 +1,41 @@
+"""Pages that the patch itself has lost, as they stand at the end of a replay."""
+
+from __future__ import annotations
+
+from .compiled import entry_point
+from .layout import NULL, PG_ANON_KIND, PTE_PRESENT, PTE_SHIFT
+from .page_table import get_pte, next_pte
+from .schemes.interface import page_reachable
+
+UNREACHABLE, DANGLING = 1, 2
+
+
+@entry_point
+def mark_lost_pages(s, marks):
+    """Mark every anonymous page with a pte that no walk finds.
+
+    Parameters
+    ----------
+    s : State
+    marks : ndarray of uint8, shape (rows of `page`,)
+        Gets UNREACHABLE, and DANGLING where the page's anon_vma is freed.
+    """
+    for mm in range(1, s.glob[0].mm_top):
+        if s.mm[mm].users == 0:
+            continue
+        vma = s.mm[mm].first
+        while vma != NULL:
+            end = s.vma[vma].end
+            vpn = next_pte(s, mm, s.vma[vma].start, end)
+            while vpn < end:
+                pte = get_pte(s, mm, vpn)
+                page = pte >> PTE_SHIFT
+                if pte & PTE_PRESENT and s.page[page].pg_flags & PG_ANON_KIND:
+                    found = page_reachable(s, page, vma, vpn)
+                    if found != 1:
+                        marks[page] |= UNREACHABLE
+                    if found < 0:
+                        marks[page] |= DANGLING
+                vpn = next_pte(s, mm, vpn + 1, end)
+            vma = s.vma[vma].next
+    return 0

@@ -1,0 +1,87 @@
+"""Room for one event: asked before it begins, so that nothing inside it can run out.
+
+The core never reallocates. Where room is short it notes what it needs and hands the event back; Python grows
+that pool, or empties the log, and calls again. The bounds are generous, not tight.
+"""
+
+from __future__ import annotations
+
+from .compiled import kernel
+from .layout import (
+    LOG_ANON_VMAS,
+    LOG_DIAGNOSTICS,
+    LOG_MEMBERS,
+    LOG_MERGES,
+    LOG_SPANS,
+    LOG_WALKS,
+    PT_BITS,
+    PT_LEVELS,
+    REGION_CAP,
+    REGION_ROWS,
+)
+
+FEW = 16  # more than any event needs that does not grow with vmas or pages
+
+
+@kernel
+def _log_has_room(s, region, rows):
+    mark = 4 * region
+    if s.ints[mark + REGION_ROWS] + rows <= s.ints[mark + REGION_CAP]:
+        return True
+    s.glob[0].log_need = region + 1
+    s.glob[0].log_need_rows = rows
+    return False
+
+
+@kernel
+def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks):
+    """Return whether every pool and log region has room for an event; if not, the needs stand in `glob`.
+
+    Parameters
+    ----------
+    n_vmas : int64
+        Vmas that may change or go: vmas of the mms concerned.
+    n_new_vmas, n_pages, n_blocks, n_walks : int64
+        Objects that may be made, and walks that may be done.
+    """
+    glob = s.glob[0]
+    glob.log_need = 0
+    glob.vma_need = n_new_vmas + FEW
+    glob.page_need = n_pages + FEW
+    glob.block_need = n_blocks + 2 * PT_LEVELS
+    glob.mm_need = FEW
+    glob.proc_need = FEW
+    glob.slot_need = n_walks + FEW
+    glob.anon_vma_need = n_pages + FEW
+    glob.member_need = n_new_vmas + glob.n_members + FEW if n_vmas > 0 else FEW
+    glob.visited_need = glob.longest_now + n_vmas + n_new_vmas + FEW
+    if (
+        glob.vma_cap - glob.vma_top + glob.vma_n_free < glob.vma_need
+        or glob.page_cap - glob.page_top + glob.page_n_free < glob.page_need
+        or glob.block_cap - glob.block_top + glob.block_n_free < glob.block_need
+        or glob.mm_cap - glob.mm_top + glob.mm_n_free < glob.mm_need
+        or glob.proc_cap - glob.proc_top < glob.proc_need
+        or glob.slot_cap - glob.slot_top + glob.slot_n_free < glob.slot_need
+        or glob.anon_vma_cap - glob.anon_vma_top + glob.anon_vma_n_free < glob.anon_vma_need
+        or glob.member_cap - glob.member_top + glob.member_n_free < glob.member_need
+        or glob.visited_cap < glob.visited_need
+        or 2 * glob.pid_used > glob.pid_mask - FEW
+        or 2 * glob.frame_used > glob.frame_mask - FEW
+        or glob.n_file_pages > 2 * glob.file_mask
+        or glob.n_members > 2 * glob.member_mask
+    ):
+        return False
+    return (
+        _log_has_room(s, LOG_SPANS, n_vmas + FEW)
+        and _log_has_room(s, LOG_ANON_VMAS, n_vmas + FEW)
+        and _log_has_room(s, LOG_MERGES, n_vmas + FEW)
+        and _log_has_room(s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + FEW)
+        and _log_has_room(s, LOG_WALKS, n_walks + FEW)
+        and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + FEW)
+    )
+
+
+@kernel
+def blocks_over(length):
+    """Return how many page-table blocks a fully present range of `length` pages needs at most."""
+    return (length >> PT_BITS) + (length >> (2 * PT_BITS)) + 2 * PT_LEVELS

@@ -1,0 +1,395 @@
+"""From the core's logs and state to result tables and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..events import OPS, PAGE_SHIFT
+from ..tables import MERGE_REASONS, MERGE_SIDES, TABLES, WALK_OUTCOMES, empty_summary
+from .columns import EventColumns
+from .layout import (
+    BUG_NAMES,
+    DIAG_BUG,
+    DIAGNOSTICS,
+    FILE_SHM,
+    FILE_SPECIAL,
+    LOG_FIELDS,
+    N_PEAKS,
+    NULL,
+    PURPOSE_NAMES,
+    TIMELINE_WIDTH,
+    VM_ACCESS,
+    VM_FLAG_NAMES,
+    State,
+)
+
+_ADDRESS_BITS = np.uint64(PAGE_SHIFT)
+
+
+def render_vm_flags(flags: int) -> str:
+    """Return the names of a vma's flags other than its access, joined by ``|``."""
+    return "|".join(name for bit, name in VM_FLAG_NAMES if flags & bit)
+
+
+def _pages(values: np.ndarray) -> pa.Array:
+    """Page numbers as byte addresses or lengths."""
+    return pa.array(values.astype(np.uint64) << _ADDRESS_BITS)
+
+
+def _named(codes: np.ndarray, names: tuple[str, ...] | list[str], null: int | None = None) -> pa.Array:
+    """Codes as a dictionary column over `names`; the code `null` becomes null."""
+    mask = None if null is None else codes == null
+    indices = pa.array(codes.astype(np.int32), mask=mask)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.Array:
+    """Few distinct values as a dictionary column of what `describe` says of each (None: null)."""
+    distinct, codes = np.unique(values, return_inverse=True)
+    texts = [describe(int(value)) for value in distinct]
+    names = [text for text in texts if text is not None]
+    place = {text: at for at, text in enumerate(dict.fromkeys(names))}
+    table = np.array([place[text] if text is not None else -1 for text in texts], np.int64)
+    return _named(table[codes] if len(table) else codes, list(place), null=-1)
+
+
+def _or_null(values: np.ndarray, null: int = 0) -> pa.Array:
+    return pa.array(values, mask=values == null)
+
+
+class ResultBuilder:
+    """Collects the rows of all result tables of one replay.
+
+    Parameters
+    ----------
+    columns : EventColumns
+        Knows the names behind the codes of comms and files.
+    """
+
+    def __init__(self, columns: EventColumns) -> None:
+        self._columns = columns
+        self._batches: dict[str, list[pa.RecordBatch]] = {name: [] for name in TABLES}
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Return all tables as collected so far; rows of one table are in the order in which they came."""
+        return {
+            name: pa.Table.from_batches(batches, TABLES[name]).unify_dictionaries()
+            for name, batches in self._batches.items()
+            if batches
+        }
+
+    def add(self, name: str, columns: list[pa.Array]) -> None:
+        """Add rows to a table, its columns in the order of the schema."""
+        if len(columns[0]):
+            arrays = [
+                array if array.type == field.type else array.cast(field.type)
+                for array, field in zip(columns, TABLES[name], strict=True)
+            ]
+            self._batches[name].append(pa.RecordBatch.from_arrays(arrays, schema=TABLES[name]))
+
+    def add_log(
+        self, name: str, rows: np.ndarray, state: State, lines: np.ndarray | None, first_event: int
+    ) -> None:
+        """Add the rows that waited in one region of the log.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (n, fields of the region)
+        lines : ndarray of int64 or None
+            Source lines of the batch being replayed, 0 where unknown.
+        first_event : int
+            Number of that batch's first event.
+        """
+        if len(rows):
+            field = dict(zip(LOG_FIELDS[name], np.ascontiguousarray(rows.T), strict=True))
+            if name == "diagnostics":
+                self._add_core_diagnostics(field, state, lines, first_event)
+            else:
+                self.add(name, getattr(self, f"_{name}")(field, state))
+
+    def _file(self, code: int) -> str | None:
+        if code == 0:
+            return None
+        if code & FILE_SHM:
+            return f"shm:{code - FILE_SHM}"
+        return self._columns.files.names[(code & (FILE_SPECIAL - 1)) - 1]
+
+    def _anon_vmas(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        alive = f["freed_event"] == 0
+        return [
+            pa.array(f["anon_vma"]),
+            pa.array(f["allocated_event"]),
+            pa.array(f["allocated_ts"]),
+            _named(f["allocated_by"], OPS),
+            pa.array(state.proc.array["pid"][f["proc"]]),
+            pa.array(f["freed_event"], mask=alive),
+            pa.array(f["freed_ts"], mask=alive),
+            *(
+                pa.array(f[name])
+                for name in ("peak_vmas", "peak_pages", "pages_ever", "walks", "vmas_visited")
+            ),
+        ]
+
+    def _merges(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        return [
+            pa.array(f["event"]),
+            pa.array(f["ts"]),
+            pa.array(state.proc.array["pid"][f["proc"]]),
+            _named(f["op"], OPS),
+            _pages(f["addr"]),
+            _pages(f["len"]),
+            pa.array(f["case"]),
+            _named(f["left"], MERGE_SIDES),
+            _named(f["right"], MERGE_SIDES),
+            pa.array(f["left_new"] != 0),
+            pa.array(f["right_new"] != 0),
+            _named(f["pgoff_anon_vma"], ["", "same", "null"], null=0),
+            pa.array(f["self"] != 0),
+        ]
+
+    def _walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        return [
+            pa.array(f["event"]),
+            pa.array(f["ts"]),
+            pa.array(state.proc.array["pid"][f["proc"]]),
+            _pages(f["addr"]),
+            pa.array(f["anon_vma"]),
+            _named(f["purpose"], PURPOSE_NAMES),
+            *(
+                pa.array(f[name])
+                for name in (
+                    "mapcount",
+                    "list_length",
+                    "vmas_visited",
+                    "miss_rss",
+                    "miss_range",
+                    "miss_none",
+                    "miss_swap",
+                    "miss_other",
+                    "hits",
+                    "unreachable",
+                )
+            ),
+            pa.array(f["early_stop"] != 0),
+            _named(f["outcome"], WALK_OUTCOMES),
+        ]
+
+    def _vma_spans(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        return [
+            pa.array(f["vma"]),
+            pa.array(state.proc.array["pid"][f["proc"]]),
+            *self._vma_columns(f),
+            pa.array(f["from_event"]),
+            _or_null(f["to_event"]),
+        ]
+
+    def _vma_columns(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
+        """Return start, end, prot, flags, pgoff, file, anon_vma."""
+        return [
+            _pages(f["start"]),
+            _pages(f["end"]),
+            pa.array((f["flags"] & VM_ACCESS).astype(np.uint8)),
+            _described(f["flags"] & ~np.int64(VM_ACCESS), render_vm_flags),
+            pa.array(f["pgoff"].astype(np.uint64)),
+            _described(f["file"], self._file),
+            _or_null(f["anon_vma"]),
+        ]
+
+    def _members(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        pid = pa.array(state.proc.array["pid"][f["proc"]])
+        return [pa.array(f["anon_vma"]), pid, pa.array(f["vmas_peak"]), pa.array(f["pages_peak"])]
+
+    def _timeline(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        return [pa.array(f[name]) for name in LOG_FIELDS["timeline"]]
+
+    def _add_core_diagnostics(
+        self, f: dict[str, np.ndarray], state: State, lines: np.ndarray | None, first_event: int
+    ) -> None:
+        pids = state.proc.array["pid"][f["proc"]]
+        messages = [
+            DIAGNOSTICS[code][2].format(
+                pid=pid, addr=addr << PAGE_SHIFT, a=a, b=b, bug=BUG_NAMES[a] if code == DIAG_BUG else ""
+            )
+            for code, pid, addr, a, b in zip(
+                f["code"].tolist(),
+                pids.tolist(),
+                f["addr"].tolist(),
+                f["a"].tolist(),
+                f["b"].tolist(),
+                strict=True,
+            )
+        ]
+        at = f["event"] - first_event
+        line = lines[np.clip(at, 0, len(lines) - 1)] if lines is not None else np.zeros(len(at), np.int64)
+        self.add(
+            "diagnostics",
+            [
+                _named(f["code"], [severity for severity, _, _ in DIAGNOSTICS])
+                .dictionary_decode()
+                .dictionary_encode(),
+                _or_null(f["event"]),
+                _or_null(np.where(at >= 0, line, 0)),
+                _named(f["code"], [code for _, code, _ in DIAGNOSTICS]),
+                pa.array(messages, pa.string()),
+            ],
+        )
+
+    def add_diagnostic(self, severity: str, event: int, line: int, code: str, message: str) -> None:
+        """Add one row to `diagnostics`; event and line 0 become null."""
+        texts = [pa.array([text]).dictionary_encode() for text in (severity, code)]
+        numbers = [pa.array([value or None], pa.int64()) for value in (event, line)]
+        self.add("diagnostics", [texts[0], *numbers, texts[1], pa.array([message])])
+
+    def add_what_stands(self, state: State) -> None:
+        """Add what only the end tells: live vmas and their spans, live anon_vmas and members, processes, timeline."""
+        vma = np.flatnonzero(state.vma.array["mm"] != NULL)
+        vma = vma[np.lexsort((state.vma.array["start"][vma], state.vma.array["mm"][vma]))]
+        v = state.vma.array[vma]
+        owner = state.mm.array["owner"][v["mm"]]
+        anon_vma = np.where(v["anon_vma"] != NULL, state.rmap.anon_vma.array["id"][v["anon_vma"]], 0)
+        fields = {name: v[name] for name in ("start", "end", "pgoff", "file")}
+        fields |= {
+            "flags": v["vm_flags"],
+            "vma": v["id"],
+            "proc": owner,
+            "anon_vma": anon_vma,
+            "from_event": v["span_from"],
+        }
+        fields["to_event"] = np.zeros(len(v), np.int64)
+        self.add("vma_spans", self._vma_spans(fields, state))
+        self.add("vmas", [pa.array(state.proc.array["pid"][owner]), *self._vma_columns(fields)])
+
+        member = state.rmap.member.array
+        m = member[(member["anon_vma"] != NULL) & ((member["vmas_peak"] > 0) | (member["pages_peak"] > 0))]
+        of = state.rmap.anon_vma.array["id"][m["anon_vma"]]
+        self.add(
+            "members", self._members({name: m[name] for name in m.dtype.names} | {"anon_vma": of}, state)
+        )
+
+        a = state.rmap.anon_vma.array[state.rmap.anon_vma.array["id"] != 0]
+        a = a[np.argsort(a["id"])]
+        fields = {name: a[name] for name in a.dtype.names}
+        fields |= {
+            "anon_vma": a["id"],
+            "freed_event": np.zeros(len(a), np.int64),
+            "freed_ts": np.zeros(len(a), np.int64),
+        }
+        self.add("anon_vmas", self._anon_vmas(fields, state))
+        self._add_processes(state)
+
+    def _add_processes(self, state: State) -> None:
+        p = state.proc[1 : state.glob[0].proc_top]
+        comm = _named(p["comm"], self._columns.comms.names, null=-1)
+        columns = [pa.array(p["pid"]), comm, _or_null(p["parent"], -1)]
+        columns += [pa.array(p[name]) for name in TABLES["processes"].names[3:]]
+        self.add("processes", columns)
+
+    def add_timeline(self, state: State, samples: np.ndarray) -> None:
+        """Add the timeline: samples, the events that raised a peak to its final value, and the last event."""
+        g = state.glob[0]
+        live_pages = g.pages_allocated - g.pages_freed
+        live_anon_vmas = g.anon_vmas_allocated - g.anon_vmas_freed
+        last = np.array(
+            [
+                [
+                    g.event,
+                    g.ts,
+                    g.vmas_live,
+                    live_anon_vmas,
+                    live_pages,
+                    g.mapped_ptes,
+                    g.longest_now,
+                    g.overhead_x86_64,
+                ]
+            ]
+        )
+        base = g.peaks_base
+        peaks = state.ints[base : base + N_PEAKS * TIMELINE_WIDTH].reshape(N_PEAKS, TIMELINE_WIDTH)
+        rows = np.concatenate([samples, peaks, last])
+        rows = rows[rows[:, 0] > 0]
+        _, first = np.unique(rows[:, 0], return_index=True)
+        rows = rows[first]
+        self.add("timeline", [pa.array(np.ascontiguousarray(column)) for column in rows.T])
+
+
+def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
+    """Return the `summary` of a finished replay, `trace`, `scheme` and `options` aside.
+
+    Parameters
+    ----------
+    state : State
+    lost_pages : ndarray of uint8
+        Marks of `mark_lost_pages`.
+    """
+    g = {name: int(state.glob[0][name]) for name in state.glob.array.dtype.names}
+    summary = empty_summary()
+    summary["vmas"] = {
+        "created": g["vmas_created"],
+        "live": g["vmas_live"],
+        "peak": g["vmas_peak"],
+        "splits": g["vma_splits"],
+    }
+    summary["anon_vmas"] = {
+        "allocated": g["anon_vmas_allocated"],
+        "freed": g["anon_vmas_freed"],
+        "live": g["anon_vmas_allocated"] - g["anon_vmas_freed"],
+        "peak": g["anon_vmas_peak"],
+        "longest_list": g["longest_list"],
+    }
+    summary["pages"] = {
+        "allocated": g["pages_allocated"],
+        "freed": g["pages_freed"],
+        "live": g["pages_allocated"] - g["pages_freed"],
+        "peak": g["pages_peak"],
+    } | {name: g[name] for name in ("cow_copies", "cow_reuses", "swapped_out", "swapped_in")}
+    by_case = state.ints[g["by_case_base"] : g["by_case_base"] + 9]
+    refused = state.ints[g["refused_base"] : g["refused_base"] + len(MERGE_SIDES)]
+    summary["merges"] = {
+        "attempts": g["merge_attempts"],
+        "merged": g["merged"],
+        "by_case": {str(case): int(by_case[case]) for case in range(1, 9)},
+        "refused": {reason: int(refused[MERGE_SIDES.index(reason)]) for reason in MERGE_REASONS},
+        "refused_new": g["refused_new"],
+    }
+    reclaim = summary["reclaim"]
+    for name in reclaim:
+        if name in g:
+            reclaim[name] = g[name]
+    reclaim["pages"] = g["reclaim_pages"]
+    reclaim["ptes_read"] = g["miss_none"] + g["miss_swap"] + g["miss_other"] + g["hits"]
+    visited = state.ints[g["visited_base"] : g["visited_base"] + g["visited_cap"]]
+    reclaim["visited_per_walk"] = _distribution(visited)
+    summary["overhead_bytes"] = {"i386": g["overhead_i386_peak"], "x86_64": g["overhead_x86_64_peak"]}
+    summary["findings"] = {
+        "unreachable_pages": int(np.count_nonzero(lost_pages)),
+        "dangling_pages": int(np.count_nonzero(lost_pages & 2)),
+        "bugs": g["bugs"],
+    }
+    summary["unmapped_faults"] = g["unmapped_faults"]
+    extra = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
+    summary["extra"] = {name: g[name] for name in (*extra, "invented_vmas", "segv")}
+    return summary
+
+
+def _distribution(histogram: np.ndarray) -> dict[str, float | int]:
+    """Return mean, nearest-rank percentiles and maximum of a histogram over 0, 1, 2, …"""
+    n = int(histogram.sum())
+    if n == 0:
+        return {"mean": 0.0, "p50": 0, "p95": 0, "p99": 0, "max": 0}
+    total = int(np.dot(histogram, np.arange(len(histogram))))
+    cumulated = np.cumsum(histogram)
+
+    def percentile(percent: int) -> int:
+        return int(np.searchsorted(cumulated, -(-percent * n // 100)))
+
+    return {
+        "mean": total / n,
+        "p50": percentile(50),
+        "p95": percentile(95),
+        "p99": percentile(99),
+        "max": int(np.flatnonzero(histogram)[-1]),
+    }

@@ -1,0 +1,540 @@
+"""Scheme `anon_vma`: rmap 39 of 18 May 2004 exactly as posted.
+
+A page points to an anon_vma, which heads a list of the vmas that may map it. New list members come in at two
+places only: at the head, and in the place of a neighbour that is merged away.
+
+Source: "rmap 39 add anon_vma rmap", mm/rmap.c, mm/mmap.c (Linux 2.6.7).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiled import kernel
+from ..layout import (
+    BUG_INDEX,
+    BUG_MAPPING,
+    BUG_NO_ANON_VMA,
+    BUG_NONE,
+    DIAG_DANGLING,
+    DIAG_UNREACHABLE,
+    LOG_ANON_VMAS,
+    LOG_WALKS,
+    NULL,
+    PG_ANON,
+    PG_DIRTY,
+    PG_REFERENCED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_SHIFT,
+    PTE_SWAP,
+    PTE_YOUNG,
+    PURPOSE_REFERENCED,
+    PURPOSE_UNMAP,
+    SIDE_ANON_DIFF,
+    SIDE_FILE,
+    SIDE_FLAGS,
+    SIDE_OK,
+    SIDE_PGOFF_ANON,
+    SIDE_PGOFF_FILE,
+    VM_LOCKED,
+    VM_RESERVED,
+    WALK_AGAIN,
+    WALK_EMPTY_ANON_VMA,
+    WALK_FAIL_LOCKED,
+    WALK_FAIL_YOUNG,
+    WALK_NOT_REFERENCED,
+    WALK_REFERENCED,
+    WALK_SUCCESS,
+    record,
+)
+from ..log import log_diagnostic, log_row, log_vma_span
+from ..page_table import find_pte
+from .interface import register_scheme
+from .listhead import list_add, list_add_tail, list_del
+from .members import (
+    drop_members,
+    member_add_page,
+    member_drop_page,
+    member_link,
+    member_unlink,
+    settle_members,
+)
+
+ANON_VMA = record(
+    "id",
+    "head",  # first vma of the list. While free: next free row
+    "n_vmas",
+    "peak_vmas",
+    "n_pages",  # pages with mapcount above 0 whose mapping it is
+    "peak_pages",
+    "pages_ever",
+    "walks",
+    "vmas_visited",
+    "allocated_event",
+    "allocated_ts",
+    "allocated_by",  # op
+    "proc",
+    "first_member",
+    "touched",  # on the list of those whose peaks are to be looked at when the event is over
+    "touched_next",
+)
+
+# Sizes of an anon_vma and of what it adds to a vma, SMP: lock and two list words; two list words and a pointer.
+BYTES_I386 = 12
+BYTES_X86_64 = 24
+
+
+class AnonVmaTables(NamedTuple):
+    """The scheme's own tables."""
+
+    anon_vma: Any  # ANON_VMA records
+    member: Any  # MEMBER records
+
+
+@kernel
+def _list_grew(s, anon_vma):
+    """A vma came onto the list: bring its length and the longest of all lists up to date."""
+    glob = s.glob[0]
+    a = s.rmap.anon_vma[anon_vma]
+    a.n_vmas += 1
+    s.ints[glob.lengths_base + a.n_vmas] += 1
+    if a.n_vmas > 1:
+        s.ints[glob.lengths_base + a.n_vmas - 1] -= 1
+    if a.n_vmas > glob.longest_now:
+        glob.longest_now = a.n_vmas
+    _touch(s, anon_vma)
+
+
+@kernel
+def _list_shrank(s, anon_vma):
+    """A vma left the list. The longest list can shrink by one at most: this one is then the next longest."""
+    glob = s.glob[0]
+    a = s.rmap.anon_vma[anon_vma]
+    s.ints[glob.lengths_base + a.n_vmas] -= 1
+    if a.n_vmas == glob.longest_now and s.ints[glob.lengths_base + a.n_vmas] == 0:
+        glob.longest_now -= 1
+    a.n_vmas -= 1
+    if a.n_vmas > 0:
+        s.ints[glob.lengths_base + a.n_vmas] += 1
+
+
+@kernel
+def _touch(s, anon_vma):
+    """Remember to look at the peaks of this anon_vma when the event is over."""
+    a = s.rmap.anon_vma[anon_vma]
+    if a.touched == 0:
+        a.touched = 1
+        a.touched_next = s.glob[0].touched_anon_vma
+        s.glob[0].touched_anon_vma = anon_vma
+
+
+@kernel
+def _alloc_anon_vma(s, proc):
+    glob = s.glob[0]
+    row = glob.anon_vma_free
+    if row != NULL:
+        glob.anon_vma_free = s.rmap.anon_vma[row].head
+        glob.anon_vma_n_free -= 1
+    else:
+        row = glob.anon_vma_top
+        glob.anon_vma_top += 1
+    glob.anon_vma_id += 1
+    glob.anon_vmas_allocated += 1
+    a = s.rmap.anon_vma[row]
+    a.id = glob.anon_vma_id
+    a.head = NULL
+    a.n_vmas = 0
+    a.peak_vmas = 0
+    a.n_pages = 0
+    a.peak_pages = 0
+    a.pages_ever = 0
+    a.walks = 0
+    a.vmas_visited = 0
+    a.allocated_event = glob.event
+    a.allocated_ts = glob.ts
+    a.allocated_by = glob.op
+    a.proc = proc
+    a.first_member = NULL
+    return row
+
+
+@kernel
+def _free_anon_vma(s, anon_vma):
+    """Free an anon_vma whose list is empty; pages that still point to it dangle."""
+    glob = s.glob[0]
+    drop_members(s, anon_vma)
+    a = s.rmap.anon_vma[anon_vma]
+    at = log_row(s, LOG_ANON_VMAS)
+    log = s.log
+    log[at] = a.id
+    log[at + 1] = a.allocated_event
+    log[at + 2] = a.allocated_ts
+    log[at + 3] = a.allocated_by
+    log[at + 4] = a.proc
+    log[at + 5] = glob.event
+    log[at + 6] = glob.ts
+    log[at + 7] = a.peak_vmas
+    log[at + 8] = a.peak_pages
+    log[at + 9] = a.pages_ever
+    log[at + 10] = a.walks
+    log[at + 11] = a.vmas_visited
+    glob.anon_vmas_freed += 1
+    if a.pages_ever == 0:
+        glob.anon_vmas_never_used += 1
+    a.id = 0
+    a.head = glob.anon_vma_free
+    glob.anon_vma_free = anon_vma
+    glob.anon_vma_n_free += 1
+
+
+def anon_vma_prepare(s, vma):
+    """Give a vma an anon_vma of its own if it has none; neighbours are not looked at.
+
+    Source: rmap 39, mm/rmap.c, ``anon_vma_prepare``.
+    """
+    if s.vma[vma].anon_vma == NULL:
+        log_vma_span(s, vma)
+        anon_vma = _alloc_anon_vma(s, s.mm[s.vma[vma].mm].owner)
+        s.vma[vma].anon_vma = anon_vma
+        list_add(s, anon_vma, vma)
+        _list_grew(s, anon_vma)
+        member_link(s, vma)
+
+
+def anon_vma_link(s, vma):
+    """Put a vma that was copied from another at the head of the list, if it has an anon_vma.
+
+    Source: rmap 39, mm/rmap.c, ``anon_vma_link``, ``__anon_vma_link``.
+    """
+    anon_vma = s.vma[vma].anon_vma
+    if anon_vma != NULL:
+        list_add(s, anon_vma, vma)
+        _list_grew(s, anon_vma)
+        member_link(s, vma)
+
+
+def anon_vma_fork(s, vma, parent):
+    """Put the child's copy of a vma at the head of its parent's list.
+
+    Source: rmap 39, kernel/fork.c, ``dup_mmap``.
+    """
+    anon_vma = s.vma[vma].anon_vma
+    if anon_vma != NULL:
+        list_add(s, anon_vma, vma)
+        _list_grew(s, anon_vma)
+        member_link(s, vma)
+
+
+def anon_vma_merge(s, vma, next_vma):
+    """Take `next_vma`, which disappears into `vma`, off its list; a `vma` without anon_vma takes its place there.
+
+    Source: rmap 39, mm/rmap.c, ``__anon_vma_merge``, called by ``vma_adjust`` only if next has an anon_vma.
+    """
+    anon_vma = s.vma[next_vma].anon_vma
+    if anon_vma == NULL:
+        return
+    if s.vma[vma].anon_vma == NULL:
+        s.vma[vma].anon_vma = anon_vma
+        list_add_tail(s, anon_vma, vma, next_vma)
+        _list_grew(s, anon_vma)
+        member_link(s, vma)
+    list_del(s, anon_vma, next_vma)
+    _list_shrank(s, anon_vma)
+    member_unlink(s, next_vma)
+
+
+def anon_vma_shift(s, importer, exporter):
+    """Do nothing: rmap 39 moves boundaries without linking the importer (defect D1)."""
+
+
+def anon_vma_moved(s, vma, source):
+    """Do nothing: rmap 39 lets moved pages land in a vma without their anon_vma (defect D2)."""
+
+
+def anon_vma_unlink(s, vma):
+    """Take a dying vma off its list, and free the anon_vma if that was the last one.
+
+    Source: rmap 39, mm/rmap.c, ``anon_vma_unlink``.
+    """
+    anon_vma = s.vma[vma].anon_vma
+    if anon_vma != NULL:
+        list_del(s, anon_vma, vma)
+        _list_shrank(s, anon_vma)
+        member_unlink(s, vma)
+        if s.rmap.anon_vma[anon_vma].head == NULL:
+            _free_anon_vma(s, anon_vma)
+
+
+def anon_vmas_compatible(s, a, b):
+    """Return whether vmas with these anon_vmas may become one: unless both are set and differ."""
+    return a == NULL or b == NULL or a == b
+
+
+def merge_side(s, vma, flags, file, anon_vma, pgoff_fits):
+    """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
+
+    Source: rmap 39, mm/mmap.c, ``is_mergeable_vma``, ``can_vma_merge_before``, ``can_vma_merge_after``. The tests
+    of the policy and of a close hook have their place before flags and after file; no event sets either.
+    """
+    v = s.vma[vma]
+    if v.vm_flags != flags:
+        return SIDE_FLAGS
+    if v.file != file:
+        return SIDE_FILE
+    if not (anon_vma == NULL or v.anon_vma == NULL or anon_vma == v.anon_vma):
+        return SIDE_ANON_DIFF
+    if not pgoff_fits:
+        return SIDE_PGOFF_ANON if file == 0 else SIDE_PGOFF_FILE
+    return SIDE_OK
+
+
+def anon_rmap_bug(s, page, vma, vpn):
+    """Return which BUG_ON of ``page_add_anon_rmap`` mapping `page` at `vpn` would hit, or BUG_NONE."""
+    v = s.vma[vma]
+    if v.anon_vma == NULL:
+        return BUG_NO_ANON_VMA
+    if page != NULL and s.page[page].mapcount > 0:
+        p = s.page[page]
+        if p.index != v.pgoff + (vpn - v.start):
+            return BUG_INDEX
+        if p.mapping != v.anon_vma or p.mapping_id != s.rmap.anon_vma[v.anon_vma].id:
+            return BUG_MAPPING
+    return BUG_NONE
+
+
+def page_add_anon_rmap(s, page, vma, vpn):
+    """Count one more pte of `page`, at `vpn` in `vma`; the first one decides mapping and index.
+
+    Source: rmap 39, mm/rmap.c, ``page_add_anon_rmap``; its BUG_ONs are `anon_rmap_bug`.
+    """
+    p = s.page[page]
+    v = s.vma[vma]
+    if p.mapcount == 0:
+        a = s.rmap.anon_vma[v.anon_vma]
+        if p.mapping_id != a.id:  # else it comes back: counted before
+            a.pages_ever += 1
+        p.pg_flags |= PG_ANON
+        p.mapping = v.anon_vma
+        p.mapping_id = a.id
+        p.index = v.pgoff + (vpn - v.start)
+        a.n_pages += 1
+        _touch(s, v.anon_vma)
+    p.mapcount += 1
+    member_add_page(s, page, vma)
+
+
+def page_dup_rmap(s, page, vma):
+    """Count one more pte of `page`, in the child's `vma`, without a check (``page_dup_rmap``)."""
+    s.page[page].mapcount += 1
+    member_add_page(s, page, vma)
+
+
+def page_remove_rmap(s, page, vma):
+    """Count one pte of `page`, in `vma`, less; the last one clears PG_anon and the mapping.
+
+    Source: rmap 39, mm/rmap.c, ``page_remove_rmap``. The id of the mapping stays, to tell a page that comes back.
+    """
+    member_drop_page(s, page, vma)
+    p = s.page[page]
+    p.mapcount -= 1
+    if p.mapcount == 0:
+        a = s.rmap.anon_vma[p.mapping]
+        if a.id == p.mapping_id:
+            a.n_pages -= 1
+        p.pg_flags &= ~PG_ANON
+        p.mapping = NULL
+
+
+def page_reused(s, page, vma):
+    """Do nothing: a reused page stays with its anon_vma."""
+
+
+def page_referenced(s, page):
+    """Return how many references to `page` there were: PG_referenced, and young ptes found by a walk.
+
+    Source: rmap 39, mm/rmap.c, ``page_referenced``, ``page_referenced_anon``.
+    """
+    p = s.page[page]
+    referenced = 1 if p.pg_flags & PG_REFERENCED else 0
+    p.pg_flags &= ~PG_REFERENCED
+    if p.mapcount > 0 and p.pg_flags & PG_ANON:
+        return _walk_anon_vma(s, page, PURPOSE_REFERENCED, NULL, False, referenced)
+    return referenced
+
+
+def try_to_unmap(s, page, slot, force):
+    """Turn the ptes of `page` into entries of `slot`, as far as a walk finds them; return WALK_*.
+
+    With `force` (the recorder saw the page leave) young bits and locked vmas do not stop it.
+
+    Source: rmap 39, mm/rmap.c, ``try_to_unmap``, ``try_to_unmap_anon``, ``try_to_unmap_one``.
+    """
+    return _walk_anon_vma(s, page, PURPOSE_UNMAP, slot, force, 0)
+
+
+@kernel
+def _walk_anon_vma(s, page, purpose, slot, force, referenced):
+    """Visit the vmas of a mapped anonymous page, head first; return references found, or WALK_* of an unmap."""
+    glob = s.glob[0]
+    p = s.page[page]
+    anon_vma = np.int64(p.mapping)
+    a = s.rmap.anon_vma[anon_vma]
+    mapcount = np.int64(p.mapcount)
+    visited, miss_rss, miss_range, miss_none, miss_swap, miss_other, hits = 0, 0, 0, 0, 0, 0, 0
+    left = mapcount
+    list_length = 0
+    outcome = WALK_AGAIN if purpose == PURPOSE_UNMAP else WALK_NOT_REFERENCED
+    alive = a.id == p.mapping_id
+    vma = NULL
+    if alive:
+        list_length = a.n_vmas
+        vma = a.head
+    while vma != NULL:
+        v = s.vma[vma]
+        visited += 1
+        current = vma
+        vma = v.anon_next
+        if s.mm[v.mm].rss == 0:
+            miss_rss += 1
+            continue
+        vpn = v.start + (p.index - v.pgoff)
+        if vpn < v.start or vpn >= v.end:
+            miss_range += 1
+            continue
+        at = find_pte(s, v.mm, vpn)
+        pte = s.pt[at] if at != 0 else 0
+        if pte == 0:
+            miss_none += 1
+            continue
+        if pte & PTE_SWAP:
+            miss_swap += 1
+            continue
+        if pte & PTE_PRESENT == 0 or pte >> PTE_SHIFT != page:
+            miss_other += 1
+            continue
+        hits += 1
+        if purpose == PURPOSE_REFERENCED:
+            if pte & PTE_YOUNG:
+                referenced += 1
+                s.pt[at] = pte & ~PTE_YOUNG
+            left -= 1
+        else:
+            if not force:
+                if v.vm_flags & (VM_LOCKED | VM_RESERVED):
+                    outcome = WALK_FAIL_LOCKED
+                    break
+                if pte & PTE_YOUNG:
+                    s.pt[at] = pte & ~PTE_YOUNG
+                    outcome = WALK_FAIL_YOUNG
+                    break
+            if pte & PTE_DIRTY:
+                p.pg_flags |= PG_DIRTY
+            s.pt[at] = (slot << PTE_SHIFT) | PTE_SWAP
+            s.slot[slot].map += 1
+            s.mm[v.mm].rss -= 1
+            glob.mapped_ptes -= 1
+            page_remove_rmap_of(s, page, current)
+            left -= 1
+        if left == 0:
+            break
+    unreachable = left
+    if purpose == PURPOSE_UNMAP:
+        if outcome == WALK_AGAIN and left == 0:
+            outcome = WALK_SUCCESS
+        if outcome == WALK_FAIL_LOCKED or outcome == WALK_FAIL_YOUNG:
+            unreachable = 0
+    elif referenced > 0:
+        outcome = WALK_REFERENCED
+    if not alive:
+        outcome = WALK_EMPTY_ANON_VMA
+        log_diagnostic(s, DIAG_DANGLING, np.int64(p.proc), p.first_vpn, unreachable, 0)
+    else:
+        a.walks += 1
+        a.vmas_visited += visited
+        if unreachable > 0:
+            log_diagnostic(s, DIAG_UNREACHABLE, np.int64(p.proc), p.first_vpn, unreachable, 0)
+    early_stop = 1 if visited < list_length else 0
+
+    glob.walks += 1
+    glob.vmas_visited += visited
+    glob.miss_rss += miss_rss
+    glob.miss_range += miss_range
+    glob.miss_none += miss_none
+    glob.miss_swap += miss_swap
+    glob.miss_other += miss_other
+    glob.hits += hits
+    glob.early_stops += early_stop
+    glob.unreachable += unreachable
+    glob.list_length_sum += list_length
+    glob.locked_fail += outcome == WALK_FAIL_LOCKED
+    glob.young_fail += outcome == WALK_FAIL_YOUNG
+    s.ints[glob.visited_base + visited] += 1
+    s.proc[p.proc].walks_caused += 1
+
+    at = log_row(s, LOG_WALKS)
+    log = s.log
+    log[at] = glob.event
+    log[at + 1] = glob.ts
+    log[at + 2] = p.proc
+    log[at + 3] = p.first_vpn
+    log[at + 4] = p.mapping_id
+    log[at + 5] = purpose
+    log[at + 6] = mapcount
+    log[at + 7] = list_length
+    log[at + 8] = visited
+    log[at + 9] = miss_rss
+    log[at + 10] = miss_range
+    log[at + 11] = miss_none
+    log[at + 12] = miss_swap
+    log[at + 13] = miss_other
+    log[at + 14] = hits
+    log[at + 15] = unreachable
+    log[at + 16] = early_stop
+    log[at + 17] = outcome
+    return outcome if purpose == PURPOSE_UNMAP else referenced
+
+
+page_remove_rmap_of = kernel(page_remove_rmap)  # for calls inside this module
+
+
+def page_reachable(s, page, vma, vpn):
+    """Return whether a walk of `page` finds its pte at `vpn` in `vma`: 1, 0, or -1 if its anon_vma is freed."""
+    p = s.page[page]
+    a = s.rmap.anon_vma[p.mapping]
+    if a.id != p.mapping_id:
+        return -1
+    mm = s.vma[vma].mm
+    member = a.head
+    v = s.vma[vma]
+    if v.anon_vma == p.mapping and v.pgoff + (vpn - v.start) == p.index:
+        return 1
+    while member != NULL:
+        w = s.vma[member]
+        if w.mm == mm and w.start <= vpn and vpn < w.end and w.pgoff + (vpn - w.start) == p.index:
+            return 1
+        member = w.anon_next
+    return 0
+
+
+def settle_peaks(s):
+    """Bring peaks and overhead up to date when an event is over."""
+    glob = s.glob[0]
+    anon_vma = glob.touched_anon_vma
+    while anon_vma != NULL:
+        a = s.rmap.anon_vma[anon_vma]
+        a.touched = 0
+        a.peak_vmas = max(a.peak_vmas, a.n_vmas)
+        a.peak_pages = max(a.peak_pages, a.n_pages)
+        anon_vma = a.touched_next
+    glob.touched_anon_vma = NULL
+    settle_members(s)
+    objects = glob.anon_vmas_allocated - glob.anon_vmas_freed + glob.vmas_live
+    glob.overhead_i386 = BYTES_I386 * objects
+    glob.overhead_x86_64 = BYTES_X86_64 * objects
+
+
+register_scheme(AnonVmaTables, sys.modules[__name__])

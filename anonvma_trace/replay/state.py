@@ -1,0 +1,244 @@
+"""Making the state of a replay, and making it larger between calls of the core."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tables import MERGE_SIDES
+from .layout import (
+    FILE_SHM,
+    GLOB,
+    LOG_FIELDS,
+    LOG_TIMELINE,
+    MM,
+    N_PEAKS,
+    PAGE,
+    PROC,
+    PT_STRIDE,
+    REGION_BASE,
+    REGION_CAP,
+    REGION_ROWS,
+    REGION_WIDTH,
+    SLOT,
+    TIMELINE_SAMPLES,
+    TIMELINE_WIDTH,
+    VMA,
+    State,
+)
+from .schemes.anon_vma import ANON_VMA, AnonVmaTables
+from .schemes.members import MEMBER
+from .table import Table
+
+_FIRST_ROWS = {
+    "vma": 1 << 12,
+    "page": 1 << 14,
+    "mm": 1 << 8,
+    "proc": 1 << 10,
+    "slot": 1 << 10,
+    "block": 1 << 9,
+    "anon_vma": 1 << 12,
+    "member": 1 << 12,
+}
+_FIRST_LOG_ROWS = 1 << 15
+# Parts of `ints` behind the region marks: words for each entry, and entries to begin with.
+_INT_PARTS = {
+    "pid": (3, 1 << 12),
+    "frame": (3, 1 << 14),
+    "file": (1, 1 << 14),
+    "member": (1, 1 << 12),
+    "visited": (1, 1 << 12),
+    "lengths": (1, 1 << 12),
+    "by_case": (1, 9),
+    "refused": (1, len(MERGE_SIDES)),
+    "peaks": (TIMELINE_WIDTH, N_PEAKS),
+}
+_HASHES = ("pid", "frame", "file", "member")
+
+
+def _records(rows: int, dtype: np.dtype) -> Table:
+    return Table(np.zeros(rows, dtype).view(np.recarray))
+
+
+def _words(count: int) -> Table:
+    return Table(np.zeros(count, np.int64))
+
+
+def _grown(table: Table, rows: int) -> Table:
+    larger = np.zeros(rows, table.array.dtype)
+    larger[: len(table)] = table.array
+    return Table(larger.view(np.recarray) if larger.dtype.names else larger)
+
+
+def new_state(*, complete: bool, invent_vmas: bool, brk_flags: int, instant_free: bool) -> State:
+    """Return the state before the first event.
+
+    Parameters
+    ----------
+    complete : bool
+        Every process starts from a known image.
+    invent_vmas : bool
+        Make a vma for a fault of an unknown process outside every known one.
+    brk_flags : int
+        VM_* bits of a new heap vma.
+    instant_free : bool
+        A page that reclaim wrote is freed at once, not at its second visit.
+    """
+    rows = _FIRST_ROWS
+    state = State(
+        vma=_records(rows["vma"], VMA),
+        page=_records(rows["page"], PAGE),
+        mm=_records(rows["mm"], MM),
+        proc=_records(rows["proc"], PROC),
+        slot=_records(rows["slot"], SLOT),
+        pt=_words(rows["block"] * PT_STRIDE),
+        ints=_words(0),
+        glob=_records(1, GLOB),
+        log=_words(0),
+        rmap=AnonVmaTables(_records(rows["anon_vma"], ANON_VMA), _records(rows["member"], MEMBER)),
+    )
+    glob = state.glob[0]
+    for pool, capacity in rows.items():
+        glob[f"{pool}_top"] = 1
+        glob[f"{pool}_cap"] = capacity
+    glob.complete, glob.invent_vmas = complete, invent_vmas
+    glob.brk_flags, glob.instant_free = brk_flags, instant_free
+    glob.shm_id = FILE_SHM
+    glob.stride = 1
+    state = _with_ints(state, {part: entries for part, (_, entries) in _INT_PARTS.items()})
+    return _with_log(state, dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS))
+
+
+def _with_ints(state: State, entries: dict[str, int]) -> State:
+    """Return the state with `ints` laid out for so many entries of each part; hash tables come out empty."""
+    glob, old = state.glob[0], state.ints.array
+    marks = 4 * len(LOG_FIELDS)
+    base = marks
+    ints = np.zeros(marks + sum(_INT_PARTS[part][0] * n for part, n in entries.items()), np.int64)
+    ints[: min(marks, len(old))] = old[:marks]
+    for part, n in entries.items():
+        words = _INT_PARTS[part][0] * n
+        if len(old) and part not in _HASHES:
+            kept = min(words, _part_size(state, part))
+            begin = glob[f"{part}_base"]
+            ints[base : base + kept] = old[begin : begin + kept]
+        glob[f"{part}_base"] = base
+        if part in _HASHES:
+            glob[f"{part}_mask"] = n - 1
+        base += words
+    glob.visited_cap = entries["visited"]
+    return state._replace(ints=Table(ints))
+
+
+def _part_size(state: State, part: str) -> int:
+    """Words of a part of `ints` that is not a hash table, as it is laid out now."""
+    if part in ("visited", "lengths"):
+        return int(state.glob[0].visited_cap)
+    words, entries = _INT_PARTS[part]
+    return words * entries
+
+
+def _with_log(state: State, capacities: dict[int, int]) -> State:
+    """Return the state with a log of so many rows for each region; only the timeline's rows are kept."""
+    widths = [len(fields) for fields in LOG_FIELDS.values()]
+    capacities[LOG_TIMELINE] = TIMELINE_SAMPLES
+    log = np.zeros(sum(width * capacities[region] for region, width in enumerate(widths)), np.int64)
+    base = 0
+    for region, width in enumerate(widths):
+        mark = state.ints[4 * region : 4 * region + 4]
+        if region == LOG_TIMELINE and len(state.log):
+            begin, words = mark[REGION_BASE], mark[REGION_ROWS] * width
+            log[base : base + words] = state.log[begin : begin + words]
+        else:
+            mark[REGION_ROWS] = 0
+        mark[REGION_BASE], mark[REGION_CAP], mark[REGION_WIDTH] = base, capacities[region], width
+        base += width * capacities[region]
+    return state._replace(log=Table(log))
+
+
+def log_rows(state: State, region: int) -> np.ndarray:
+    """Return the rows that wait in a region of the log: int64, shape (rows, fields), a view."""
+    base, rows, _, width = state.ints[4 * region : 4 * region + 4]
+    return state.log[base : base + rows * width].reshape(rows, width)
+
+
+def empty_log(state: State) -> State:
+    """Return the state with an empty log, larger where the last event found too little room; the timeline stays."""
+    glob = state.glob[0]
+    capacities = {region: int(state.ints[4 * region + REGION_CAP]) for region in range(len(LOG_FIELDS))}
+    region = int(glob.log_need) - 1
+    if region >= 0 and capacities[region] < glob.log_need_rows:
+        capacities[region] = _doubled(capacities[region], int(glob.log_need_rows))
+        return _with_log(state, capacities)
+    for region in range(len(LOG_FIELDS)):
+        if region != LOG_TIMELINE:
+            state.ints[4 * region + REGION_ROWS] = 0
+    return state
+
+
+def grow(state: State) -> State:
+    """Return the state with every pool and hash table grown that is too small for what `has_room` asked."""
+    glob = state.glob[0]
+    arrays = {"vma": "vma", "page": "page", "mm": "mm", "proc": "proc", "slot": "slot"}
+    for pool, field in arrays.items():
+        capacity = _wanted(glob, pool)
+        if capacity:
+            state = state._replace(**{field: _grown(getattr(state, field), capacity)})
+    capacity = _wanted(glob, "block")
+    if capacity:
+        state = state._replace(pt=_grown(state.pt, capacity * PT_STRIDE))
+    for pool in ("anon_vma", "member"):
+        capacity = _wanted(glob, pool)
+        if capacity:
+            table = _grown(getattr(state.rmap, pool), capacity)
+            state = state._replace(rmap=state.rmap._replace(**{pool: table}))
+    return _grow_ints(state)
+
+
+def _wanted(glob: np.record, pool: str) -> int:
+    """Return the capacity that a pool needs and mark it as given, or 0 if there is room."""
+    missing = glob[f"{pool}_need"] - (glob[f"{pool}_cap"] - glob[f"{pool}_top"] + glob[f"{pool}_n_free"])
+    if missing <= 0:
+        return 0
+    capacity = _doubled(int(glob[f"{pool}_cap"]), int(glob[f"{pool}_cap"] + missing))
+    glob[f"{pool}_cap"] = capacity
+    return capacity
+
+
+def _doubled(capacity: int, needed: int) -> int:
+    while capacity < needed:
+        capacity *= 2
+    return capacity
+
+
+def _grow_ints(state: State) -> State:
+    """Grow the hash tables that are too full and the histograms that are too short."""
+    glob = state.glob[0]
+    entries = {part: n for part, (_, n) in _INT_PARTS.items()}
+    for part in _HASHES:
+        entries[part] = int(glob[f"{part}_mask"]) + 1
+    used = {
+        "pid": 2 * int(glob.pid_used) + 32,
+        "frame": 2 * int(glob.frame_used) + 32,
+        "file": int(glob.n_file_pages) // 2 + 2,
+        "member": int(glob.n_members) // 2 + 2,
+    }
+    visits = int(glob.visited_need)
+    if all(entries[part] >= used[part] for part in _HASHES) and visits <= glob.visited_cap:
+        return state
+    for part in _HASHES:
+        if entries[part] < used[part]:
+            entries[part] = _doubled(entries[part], 2 * used[part])
+    entries["visited"] = entries["lengths"] = _doubled(int(glob.visited_cap), visits)
+    pids = _hash_words(state, "pid")
+    frames = _hash_words(state, "frame")
+    state = _with_ints(state, entries)
+    from .rehash import fill_hashes  # compiled only where a table had to grow
+
+    fill_hashes(state, pids, frames)
+    return state
+
+
+def _hash_words(state: State, part: str) -> np.ndarray:
+    """Return a copy of a hash table of three words for each entry."""
+    begin = state.glob[0][f"{part}_base"]
+    return state.ints.array[begin : begin + 3 * (state.glob[0][f"{part}_mask"] + 1)].copy()

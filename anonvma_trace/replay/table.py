@@ -1,0 +1,131 @@
+"""`Table`: an array as the core sees it, by its address alone.
+
+numba hands a NumPy array from function to function as seven words. The state of a replay has a dozen
+arrays and is passed to every function of the core, so most of the compiled code would be copying: measured,
+130 s to compile instead of under 20. A table is one word. It has no length, counts no references and checks no
+bounds unless ``NUMBA_BOUNDSCHECK`` is set; the core asks for room before each event instead (`headroom`).
+
+Uses numba's low-level extension interface: a type, its data model, unboxing, and two operators.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import cgutils, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import NativeValue, lower_builtin, models, register_model, typeof_impl, unbox
+
+
+class Table:
+    """A one-dimensional array of records or int64.
+
+    Parameters
+    ----------
+    array : ndarray
+        Contiguous; a record array where it has fields. The table keeps it alive.
+    """
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    @property
+    def address(self) -> int:
+        """Address of the first item."""
+        return self.array.ctypes.data
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.array[index] = value
+
+
+class TableType(types.Type):
+    """numba's type of a `Table` whose items are `dtype`."""
+
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Table({dtype})")
+
+
+@typeof_impl.register(Table)
+def _typeof_table(value: Table, context: Any) -> TableType:
+    return TableType(numba.from_dtype(value.array.dtype))
+
+
+@register_model(TableType)
+class _TableModel(models.StructModel):
+    def __init__(self, manager: Any, table: TableType) -> None:
+        words = [("data", types.CPointer(types.uint8))]
+        if numba.config.BOUNDSCHECK:
+            words.append(("length", types.intp))
+        super().__init__(manager, table, words)
+
+
+@unbox(TableType)
+def _unbox_table(table: TableType, value: Any, c: Any) -> NativeValue:
+    proxy = cgutils.create_struct_proxy(table)(c.context, c.builder)
+    address = c.pyapi.object_getattr_string(value, "address")
+    pointer = c.pyapi.long_as_ulonglong(address)
+    proxy.data = c.builder.inttoptr(pointer, c.context.get_value_type(types.CPointer(types.uint8)))
+    c.pyapi.decref(address)
+    if numba.config.BOUNDSCHECK:
+        array = c.pyapi.object_getattr_string(value, "array")
+        size = c.pyapi.object_getattr_string(array, "size")
+        proxy.length = c.builder.bitcast(c.pyapi.long_as_longlong(size), c.context.get_value_type(types.intp))
+        c.pyapi.decref(size)
+        c.pyapi.decref(array)
+    return NativeValue(proxy._getvalue())
+
+
+@infer_global(operator.getitem)
+class _TableGetItem(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        table, index = args
+        if isinstance(table, TableType) and isinstance(index, types.Integer):
+            return signature(table.dtype, table, types.intp)
+        return None
+
+
+@infer_global(operator.setitem)
+class _TableSetItem(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        table, index, value = args
+        if (
+            isinstance(table, TableType)
+            and isinstance(index, types.Integer)
+            and isinstance(value, types.Number | types.Boolean)
+        ):
+            return signature(types.none, table, types.intp, table.dtype)
+        return None
+
+
+def _item_pointer(context: Any, builder: Any, table: TableType, value: Any, index: Any) -> Any:
+    proxy = cgutils.create_struct_proxy(table)(context, builder, value=value)
+    if numba.config.BOUNDSCHECK:
+        cgutils.do_boundscheck(context, builder, index, proxy.length)
+    size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(table.dtype)))
+    item = builder.gep(proxy.data, [builder.mul(index, size)])
+    return builder.bitcast(item, context.get_data_type(table.dtype).as_pointer())
+
+
+@lower_builtin(operator.getitem, TableType, types.Integer)
+def _lower_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    pointer = _item_pointer(context, builder, sig.args[0], args[0], args[1])
+    return context.unpack_value(builder, sig.args[0].dtype, pointer)
+
+
+@lower_builtin(operator.setitem, TableType, types.Integer, types.Any)
+def _lower_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    pointer = _item_pointer(context, builder, sig.args[0], args[0], args[1])
+    context.pack_value(builder, sig.args[0].dtype, args[2], pointer)
+    return context.get_dummy_value()

@@ -1,0 +1,264 @@
+"""`Report`: sections, figures and tables as data. No markup here; html.py and markdown.py add it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from .numbers import NUMERIC_KINDS, Kind
+
+ROW_LIMIT = 20  # rows of a ranking that are shown; the rest is summed in one last row
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a `Table`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column in the frame it comes from.
+    label : str
+        Heading; a unit, where there is one, follows in `unit`.
+    kind : str
+        How its values are written (`numbers.Kind`).
+    unit : str
+        Unit of the values, empty for plain counts.
+    summed : bool
+        Whether the row that stands for the rows not shown has their sum here.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "count"
+    unit: str = ""
+    summed: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers as rows and columns.
+
+    Attributes
+    ----------
+    title : str
+        What the rows are.
+    columns : tuple of Column
+    rows : tuple of tuple
+        Values, not yet formatted; each as long as `columns`.
+    hidden : int
+        How many further rows there are that are not shown.
+    rest : tuple or None
+        Sums over the hidden rows, None in columns that cannot be summed. None without hidden rows.
+    note : str
+        What a reader has to know to read it, empty for nothing.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    hidden: int = 0
+    rest: tuple[Any, ...] | None = None
+    note: str = ""
+
+    @classmethod
+    def from_frame(
+        cls,
+        title: str,
+        columns: Sequence[Column],
+        frame: pl.DataFrame,
+        *,
+        limit: int | None = ROW_LIMIT,
+        note: str = "",
+    ) -> Table:
+        """Take the first `limit` rows of a sorted `frame` and sum up what follows them.
+
+        Parameters
+        ----------
+        title, note : str
+            As the attributes.
+        columns : sequence of Column
+            Columns of `frame` to show, in this order.
+        frame : polars.DataFrame
+            The rows, most important first.
+        limit : int or None, optional
+            Rows to show; None shows all. One single row beyond it is shown too, instead of being "1 more".
+        """
+        shown = frame if limit is None or frame.height <= limit + 1 else frame.head(limit)
+        hidden = frame.tail(frame.height - shown.height)
+        rest = None
+        if hidden.height:
+            rest = tuple(hidden[column.name].sum() if column.summed else None for column in columns)
+        rows = tuple(shown.select(column.name for column in columns).iter_rows())
+        return cls(title, tuple(columns), rows, hidden.height, rest, note)
+
+    def values(self, name: str) -> list[Any]:
+        """Return one column's values; KeyError where there is none of that name."""
+        for position, column in enumerate(self.columns):
+            if column.name == name:
+                return [row[position] for row in self.rows]
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class BarFigure:
+    """One horizontal bar for each row of a table; the table's numbers are its labels.
+
+    Attributes
+    ----------
+    table : Table
+        First column: what the bar is; further columns: its numbers.
+    series : tuple of str
+        Columns whose values make up the bar, end to end.
+    """
+
+    table: Table
+    series: tuple[str, ...]
+
+    @property
+    def bar_position(self) -> int:
+        """Number of columns that stand before the bar: all up to the last number."""
+        numeric = [at for at, column in enumerate(self.table.columns) if column.kind in NUMERIC_KINDS]
+        return max(numeric) + 1
+
+
+@dataclass(frozen=True)
+class TimeFigure:
+    """Values over the course of the trace: one column for each bin of events.
+
+    Attributes
+    ----------
+    table : Table
+        First two columns: first and last event of the bin. Empty bins may be left out.
+    series : str
+        Column that is drawn.
+    first_event, last_event : int
+        Ends of the axis.
+    is_state : bool
+        True for a level that holds until it changes (drawn without gaps, empty bins keep the last value),
+        False for an amount that belongs to its bin.
+    """
+
+    table: Table
+    series: str
+    first_event: int
+    last_event: int
+    is_state: bool = False
+
+
+Block = Table | BarFigure | TimeFigure
+
+
+@dataclass(frozen=True)
+class Part:
+    """One question within a section.
+
+    Attributes
+    ----------
+    heading : str
+    reading : str
+        One or two sentences, computed from the data: what this tells you.
+    blocks : tuple of Table, BarFigure or TimeFigure
+    explanation : str
+        What is counted and how, for someone who meets it for the first time.
+    """
+
+    heading: str
+    reading: str
+    blocks: tuple[Block, ...] = ()
+    explanation: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One subject of the report.
+
+    Attributes
+    ----------
+    heading : str
+    anchor : str
+        Stable name to link to.
+    introduction : str
+        What the section is about, the same in every report.
+    parts : tuple of Part
+    """
+
+    heading: str
+    anchor: str
+    introduction: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A number that is shown large.
+
+    Attributes
+    ----------
+    label : str
+    value : int, float or None
+    kind : str
+        How the value is written (`numbers.Kind`).
+    note : str
+        The numbers that it must be seen beside.
+    """
+
+    label: str
+    value: Any
+    kind: Kind
+    note: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that makes the report's numbers less than certain; stands above everything else.
+
+    Attributes
+    ----------
+    what : str
+        What was lost or went wrong, with its number.
+    consequence : str
+        What it may have changed in this report.
+    """
+
+    what: str
+    consequence: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report.
+
+    Attributes
+    ----------
+    title : str
+    facts : tuple of (str, str)
+        Where the numbers come from: trace, format, events, scheme, …
+    notices : tuple of Notice
+    key_figures : tuple of KeyFigure
+    findings : tuple of str
+        What matters most, in plain words.
+    sections : tuple of Section
+    generated_at : datetime
+        When the report was made.
+    version : str
+        Version of the tool, empty where it is unknown.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    notices: tuple[Notice, ...]
+    key_figures: tuple[KeyFigure, ...]
+    findings: tuple[str, ...]
+    sections: tuple[Section, ...]
+    generated_at: datetime
+    version: str = ""
+
+    def tables(self) -> list[Table]:
+        """Return every table of the report in reading order, those of figures included."""
+        blocks = [block for section in self.sections for part in section.parts for block in part.blocks]
+        return [block if isinstance(block, Table) else block.table for block in blocks]

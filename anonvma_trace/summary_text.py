@@ -1,0 +1,248 @@
+"""What a replay or a survey found, in words: sections of short lines, for terminals and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any, NamedTuple
+
+from .events import TraceMetadata
+from .reports.numbers import counted, format_duration
+from .reports.sections.diagnostics import diagnostic_counts
+from .result_tables import ResultTables
+from .survey import TraceSurvey
+from .trace import Loss, Trace
+
+NOTES_SHOWN = 8
+PLACE_WIDTH = 100
+"""Characters shown of a line that could not be read."""
+
+_WALK_MISSES = {
+    "miss_rss": "mm without pages",
+    "miss_range": "outside the vma",
+    "miss_none": "nothing mapped there",
+    "miss_swap": "swapped out there",
+    "miss_other": "another page there",
+}
+
+
+class Section(NamedTuple):
+    """One subject of the summary: its name and what there is to say about it, a line each."""
+
+    name: str
+    lines: list[str]
+
+
+def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
+    """Return the summary as sections: trace, scheme, vmas, anon_vmas, pages, merges, reclaim, findings.
+
+    Parameters
+    ----------
+    summary : mapping
+        As in ``summary.json``. Nothing is computed here; every figure stands in it.
+    """
+    return [
+        Section("trace", _trace_lines(summary["trace"], summary["unmapped_faults"])),
+        Section("scheme", _scheme_lines(summary)),
+        Section("vmas", _vma_lines(summary["vmas"])),
+        Section("anon_vmas", _anon_vma_lines(summary["anon_vmas"], summary["extra"])),
+        Section("pages", _page_lines(summary["pages"])),
+        Section("merges", _merge_lines(summary["merges"])),
+        Section("reclaim", _reclaim_lines(summary["reclaim"])),
+        Section("overhead", _overhead_lines(summary["overhead_bytes"])),
+        Section("findings", _finding_lines(summary["findings"])),
+    ]
+
+
+def diagnostics_section(results: ResultTables) -> Section:
+    """Return the diagnostics of a replay by kind, the gravest and most frequent first."""
+    kinds = diagnostic_counts(results).rows(named=True)
+    notes = [
+        f"{kind['severity']} {kind['code']}: {kind['message']}"
+        + (f" (and {kind['times'] - 1:,} more)" if kind["times"] > 1 else "")
+        for kind in kinds[:NOTES_SHOWN]
+    ]
+    if len(kinds) > NOTES_SHOWN:
+        notes.append(f"and {counted(len(kinds) - NOTES_SHOWN, 'kind')} more in the table `diagnostics`")
+    return Section("notes", notes or ["none"])
+
+
+def survey_sections(survey: TraceSurvey) -> list[Section]:
+    """Return what a trace holds as sections: trace, events, processes, lines, losses, notes."""
+    metadata = survey.metadata
+    lines = {fate.replace("_", " "): n for fate, n in survey.line_counts.items() if n}
+    notes = [f"{each.severity} {each.code}: {each.message}" for each in survey.diagnostics[:NOTES_SHOWN]]
+    if len(survey.diagnostics) > NOTES_SHOWN:
+        notes.append(f"and {len(survey.diagnostics) - NOTES_SHOWN:,} more")
+    return [
+        Section("trace", [f"{survey.path} ({metadata.format})"]),
+        Section(
+            "events",
+            [
+                f"{survey.events:,}{_duration(metadata.format, survey.span_ns)}",
+                _counts(survey.events_by_op),
+            ],
+        ),
+        Section("processes", [f"{survey.processes:,}", _starting_point(metadata)]),
+        Section("lines", [_counts(lines) or "none"]),
+        Section("lost", [f"{counted(metadata.lost_events, 'event')} lost by the recorder"]),
+        Section("unreadable", [line for loss in survey.losses for line in _loss_lines(loss)] or ["no line"]),
+        Section("notes", notes or ["none"]),
+    ]
+
+
+def loss_warnings(trace: Trace) -> list[str]:
+    """Return what of the input is missing from the result, a message for each kind of loss."""
+    warnings = []
+    lost = trace.metadata.lost_events
+    if lost:
+        warnings.append(
+            f"warning: {trace.path}: {counted(lost, 'event')} lost by the recorder, what they did is missing\n"
+            "hint: record again with a larger buffer"
+        )
+    for loss in trace.losses:
+        first, *places = _loss_lines(loss)
+        warnings.append("\n".join([f"warning: {trace.path}: {first}", *places]))
+    return warnings
+
+
+def summary_html(summary: Mapping[str, Any], rows_by_table: Mapping[str, int]) -> str:
+    """Return the summary as an HTML fragment for a notebook, with the result tables and their lengths."""
+    rows = [
+        (section.name, "<br>".join(escape(line) for line in section.lines))
+        for section in summary_sections(summary)
+    ]
+    tables = ", ".join(f"<code>{escape(name)}</code> {n_rows:,}" for name, n_rows in rows_by_table.items())
+    rows.append(("tables", f"{tables} rows"))
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top">{escape(name)}</th>'
+        f'<td style="text-align:left">{text}</td></tr>'
+        for name, text in rows
+    )
+    return f"<table>{cells}</table>"
+
+
+def _trace_lines(trace: Mapping[str, Any], unmapped_faults: int) -> list[str]:
+    lines = [
+        f"{trace['path']} ({trace['format']})",
+        f"{counted(trace['events'], 'event')}{_duration(trace['format'], trace['span_ns'])}, "
+        f"{counted(trace['processes'], 'process')}",
+    ]
+    if trace["lost_events"]:
+        lines.append(f"{counted(trace['lost_events'], 'event')} lost by the recorder")
+    if trace["unreadable_lines"]:
+        lines.append(f"{counted(trace['unreadable_lines'], 'line')} could not be read")
+    if unmapped_faults:
+        lines.append(f"{counted(unmapped_faults, 'fault')} outside every known vma")
+    return lines
+
+
+def _duration(format: str, span_ns: int) -> str:
+    return "" if format == "scenario" else f" in {format_duration(span_ns)}"  # its clock only counts events
+
+
+def _scheme_lines(summary: Mapping[str, Any]) -> list[str]:
+    parts = [summary["scheme"]]
+    if summary["rules"]:
+        parts.append("rules " + " ".join(summary["rules"]))
+    if summary["options"]:
+        parts.append("options " + " ".join(f"{name}={value}" for name, value in summary["options"].items()))
+    return [", ".join(parts)]
+
+
+def _vma_lines(vmas: Mapping[str, int]) -> list[str]:
+    return [
+        f"{vmas['created']:,} created, {counted(vmas['splits'], 'split')}, "
+        f"peak {vmas['peak']:,}, {vmas['live']:,} at the end"
+    ]
+
+
+def _anon_vma_lines(anon_vmas: Mapping[str, int], extra: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{anon_vmas['allocated']:,} allocated, {anon_vmas['freed']:,} freed, "
+        f"peak {anon_vmas['peak']:,}, {anon_vmas['live']:,} at the end",
+        f"longest list {counted(anon_vmas['longest_list'], 'vma')}",
+    ]
+    if extra.get("anon_vmas_never_used"):
+        lines.append(f"{extra['anon_vmas_never_used']:,} freed without ever having had a page")
+    return lines
+
+
+def _page_lines(pages: Mapping[str, int]) -> list[str]:
+    lines = [
+        f"{pages['allocated']:,} allocated, {pages['freed']:,} freed, "
+        f"peak {pages['peak']:,}, {pages['live']:,} at the end",
+        f"{pages['cow_copies']:,} copied on write, {pages['cow_reuses']:,} written in place",
+    ]
+    if pages["swapped_out"] or pages["swapped_in"]:
+        lines.append(f"{pages['swapped_out']:,} swapped out, {pages['swapped_in']:,} read back")
+    return lines
+
+
+def _merge_lines(merges: Mapping[str, Any]) -> list[str]:
+    cases = ", ".join(f"case {case}: {n:,}" for case, n in merges["by_case"].items() if n)
+    lines = [
+        f"{counted(merges['attempts'], 'attempt')}, {merges['merged']:,} merged"
+        + (f" ({cases})" if cases else "")
+    ]
+    refused = sorted(((n, reason) for reason, n in merges["refused"].items() if n), reverse=True)
+    if refused:
+        lines.append("refused: " + ", ".join(f"{reason} {n:,}" for n, reason in refused))
+    else:
+        lines.append("none refused")
+    lines.append(f"new with rmap 39: {merges['refused_new']:,}")
+    return lines
+
+
+def _reclaim_lines(reclaim: Mapping[str, Any]) -> list[str]:
+    if not reclaim["walks"]:
+        return ["no walk: no event looks at a page for reclaim"]
+    visited = reclaim["visited_per_walk"]
+    lines = [
+        f"{counted(reclaim['walks'], 'walk')} visited {counted(reclaim['vmas_visited'], 'vma')}, "
+        f"{counted(reclaim['hits'], 'hit')}",
+        f"per walk: mean {visited['mean']:,.2f}, median {visited['p50']:,}, "
+        f"95 % {visited['p95']:,}, 99 % {visited['p99']:,}, maximum {visited['max']:,}",
+    ]
+    misses = [f"{text} {reclaim[key]:,}" for key, text in _WALK_MISSES.items() if reclaim[key]]
+    lines.append("misses: " + ", ".join(misses) if misses else "no miss")
+    lines.append(
+        f"{counted(reclaim['unmapped'], 'page')} unmapped, {reclaim['activated']:,} kept as referenced"
+    )
+    return lines
+
+
+def _overhead_lines(overhead: Mapping[str, int | None]) -> list[str]:
+    known = [f"{n:,} bytes on {machine}" for machine, n in overhead.items() if n is not None]
+    return ["at the peak " + ", ".join(known)]
+
+
+def _finding_lines(findings: Mapping[str, int]) -> list[str]:
+    lines = []
+    if findings["unreachable_pages"]:
+        lines.append(f"{counted(findings['unreachable_pages'], 'page')} that no walk reaches")
+    if findings["dangling_pages"]:
+        lines.append(f"{counted(findings['dangling_pages'], 'page')} whose anon_vma is freed")
+    if findings["bugs"]:
+        lines.append(f"{counted(findings['bugs'], 'event')} at which the kernel would have stopped (BUG)")
+    return lines or ["none"]
+
+
+def _loss_lines(loss: Loss) -> list[str]:
+    """Return one kind of unreadable lines: how many, why, and where the first few are."""
+    lines = [f"{counted(loss.count, 'line')} could not be read: {loss.reason} ({loss.code})"]
+    for line, column, text in loss.places:
+        place = f"line {line}" + (f", column {column}" if column else "")
+        lines.append(f"  {place}: {text.strip()[:PLACE_WIDTH]}")
+    return lines
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
+def _starting_point(metadata: TraceMetadata) -> str:
+    if metadata.complete:
+        return "each starts from a known image"
+    known = len(metadata.known_pids)
+    return f"{known:,} known from a snapshot of the start, others by fork and exec as far as recorded"

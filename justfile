@@ -1,0 +1,23 @@
+# Recipes for developers; `just --list` shows them.
+
+python := ".venv/bin/python"
+
+# A virtual environment with the package (editable) and the developers' tools
+setup:
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --editable '.[dev]'
+
+# Lint, types, import contracts
+check:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports
+
+# The tests; arguments go to pytest
+test *arguments:
+    .venv/bin/pytest {{ arguments }}
+
+# All that must hold before a change lands, in fresh environments
+ci:
+    .ci/run

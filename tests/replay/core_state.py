@@ -1,0 +1,199 @@
+"""What the compiled core holds, told in the words of the independent model, so that both can be compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from anonvma_trace.events import EVENT_SCHEMA, TraceMetadata
+from anonvma_trace.replay import ReplayCore
+from anonvma_trace.replay.layout import (
+    FILE_SHM,
+    FILE_SPECIAL,
+    PG_ACTIVE,
+    PG_ANON,
+    PG_ANON_KIND,
+    PG_DIRTY,
+    PG_REFERENCED,
+    PT_BITS,
+    PT_ENTRIES,
+    PT_STRIDE,
+    PTE_DIRTY,
+    PTE_SHIFT,
+    PTE_SWAP,
+    PTE_WRITE,
+    PTE_YOUNG,
+    PTE_ZERO,
+    VM_ACCESS,
+)
+from anonvma_trace.replay.results import render_vm_flags
+
+
+def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    """Return rows as a batch of the event table."""
+    return pa.RecordBatch.from_pylist(rows, schema=EVENT_SCHEMA)
+
+
+class CoreReplay:
+    """A replay by the compiled core, with the observations of `NaiveReplay`."""
+
+    def __init__(self, metadata: TraceMetadata | None = None, **options: str) -> None:
+        self.core = ReplayCore(metadata or TraceMetadata(), options)
+        self._finished = None
+
+    def feed(self, *rows: dict[str, Any]) -> None:
+        self.core.feed(batch_of(list(rows)))
+
+    # ---- result tables
+
+    def _results(self):
+        if self._finished is None:
+            self._finished = self.core.finish()
+        return self._finished
+
+    def summary(self) -> dict[str, Any]:
+        return self._results()[0]
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        tables = self._results()[1]
+        return tables[name].to_pylist() if name in tables else []
+
+    @property
+    def merges(self):
+        return self.rows("merges")
+
+    @property
+    def walks(self):
+        return self.rows("walks")
+
+    def vma_span_rows(self):
+        return sorted(self.rows("vma_spans"), key=lambda row: (row["vma"], row["from_event"]))
+
+    # ---- state
+
+    def state(self) -> dict[str, Any]:
+        s = self.core.state
+        mms = self._mms()
+        mm_rows = {row: key for key, row in mms.items()}
+        return {
+            "mms": {key: self._mm(row) for key, row in mms.items()},
+            "processes": {
+                int(p.pid): mm_rows[int(p.mm)] for p in s.proc.array[1 : s.glob[0].proc_top] if p.mm
+            },
+            "anon_vmas": {
+                int(a.id): self._list(int(a.head), mm_rows) for a in s.rmap.anon_vma.array if a.id
+            },
+            "pages": {int(p.serial): self._page(p) for p in s.page.array if p.pg_flags & PG_ANON_KIND},
+            "slots": {
+                int(slot.id): (int(slot.map), int(s.page[slot.page].serial) if slot.page else None)
+                for slot in s.slot.array
+                if slot.map
+            },
+            "active": self._lru(int(s.glob[0].active_head)),
+            "inactive": self._lru(int(s.glob[0].inactive_head)),
+        }
+
+    def _mms(self) -> dict[Any, int]:
+        """Return the live mms by the pid of their owner, (pid, n) where one process owns several."""
+        s = self.core.state
+        by_pid: dict[int, list[int]] = {}
+        rows = [row for row in range(1, int(s.glob[0].mm_top)) if s.mm[row].users]
+        for row in rows:
+            by_pid.setdefault(int(s.proc[s.mm[row].owner].pid), []).append(row)
+        keys = {}
+        for pid, owned in by_pid.items():
+            # Rows are reused, so the order of creation is that of the vmas' owner rows, then unknown: by row.
+            owned.sort(key=lambda row: (int(s.mm[row].owner), row))
+            for n, row in enumerate(owned, 1):
+                keys[pid if len(owned) == 1 else (pid, n)] = row
+        return keys
+
+    def _mm(self, row: int) -> dict[str, Any]:
+        s = self.core.state
+        mm = s.mm[row]
+        vmas = []
+        vma = int(mm.first)
+        while vma:
+            v = s.vma[vma]
+            anon_vma = int(s.rmap.anon_vma[v.anon_vma].id) if v.anon_vma else None
+            flags = int(v.vm_flags)
+            vmas.append(
+                (
+                    int(v.start),
+                    int(v.end),
+                    render_vm_flags(flags),
+                    flags & VM_ACCESS,
+                    int(v.pgoff),
+                    self._file(int(v.file)),
+                    anon_vma,
+                )
+            )
+            vma = int(v.next)
+        ptes = dict(self._ptes(int(mm.pgd), int(mm.pt_height), 0)) if mm.pt_height else {}
+        return {"vmas": vmas, "rss": int(mm.rss), "brk": int(mm.brk) if mm.brk >= 0 else None, "ptes": ptes}
+
+    def _file(self, code: int) -> str | None:
+        if code == 0:
+            return None
+        if code & FILE_SHM:
+            return f"shm:{code - FILE_SHM}"
+        return self.core.columns.files.names[(code & (FILE_SPECIAL - 1)) - 1]
+
+    def _ptes(self, block: int, level: int, base: int):
+        words = self.core.state.pt.array[block * PT_STRIDE : block * PT_STRIDE + PT_ENTRIES]
+        used = np.flatnonzero(words)
+        assert len(used) == self.core.state.pt[block * PT_STRIDE + PT_ENTRIES] > 0
+        for at in used:
+            if level == 1:
+                yield base + int(at), self._pte(int(words[at]))
+            else:
+                span = 1 << (PT_BITS * (level - 1))
+                yield from self._ptes(int(words[at]), level - 1, base + int(at) * span)
+
+    def _pte(self, pte: int):
+        s = self.core.state
+        young = bool(pte & PTE_YOUNG)
+        row = pte >> PTE_SHIFT
+        if pte & PTE_SWAP:
+            return ("swap", int(s.slot[row].id))
+        if pte & PTE_ZERO:
+            return ("zero", young)
+        writable, dirty = bool(pte & PTE_WRITE), bool(pte & PTE_DIRTY)
+        page = s.page[row]
+        if page.pg_flags & PG_ANON_KIND:
+            return ("page", int(page.serial), writable, young, dirty)
+        return ("file", self._file(int(page.slot)), int(page.index), writable, young, dirty)
+
+    def _page(self, p):
+        s = self.core.state
+        anon = bool(p.pg_flags & PG_ANON)
+        dangling = anon and s.rmap.anon_vma[p.mapping].id != p.mapping_id
+        return (
+            int(p.mapcount),
+            anon,
+            int(p.mapping_id) if anon else None,
+            bool(dangling),
+            int(p.index) if anon else None,
+            bool(p.pg_flags & PG_REFERENCED),
+            bool(p.pg_flags & PG_ACTIVE),
+            bool(p.pg_flags & PG_DIRTY),
+            int(s.slot[p.slot].id) if p.slot else None,
+        )
+
+    def _list(self, vma: int, mm_rows: dict[int, Any]):
+        s = self.core.state
+        members = []
+        while vma:
+            members.append((mm_rows[int(s.vma[vma].mm)], int(s.vma[vma].start)))
+            vma = int(s.vma[vma].anon_next)
+        return members
+
+    def _lru(self, page: int):
+        s = self.core.state
+        pages = []
+        while page:
+            pages.append(int(s.page[page].serial))
+            page = int(s.page[page].lru_next)
+        return pages

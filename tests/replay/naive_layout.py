@@ -1,0 +1,381 @@
+"""The slow model's `mmap.c`, `mprotect.c`, `mremap.c`, `madvise.c`, `mlock.c` and `fork.c`."""
+
+from __future__ import annotations
+
+from .naive_memory import NaiveMemory
+from .naive_objects import RWX, SPECIAL, Mm, PresentPte, Vma
+
+
+class NaiveLayout(NaiveMemory):
+    """What changes the vmas of an mm."""
+
+    # ---- vmas and mms come and go
+
+    def _new_mm(self, owner, known):
+        self.counts["mms"] += 1
+        mm = Mm(self.counts["mms"], known)
+        mm.owner = owner
+        self.mms.append(mm)
+        self.changed_mms[mm.id] = mm
+        return mm
+
+    def _new_vma(self, mm, start, end, flags, pgoff, file, anon_vma=None):
+        """Put a new vma into the mm (`vma_link`); with an anon_vma it goes to the head of that list."""
+        assert start < end
+        self.counts["vmas"] += 1
+        self.counts["vmas_live"] += 1
+        v = Vma(self.counts["vmas"], mm, start, end, flags, pgoff, file, anon_vma)
+        mm.insert(v)
+        self.anon_vma_link(v)
+        return v
+
+    def _detach(self, v):
+        v.mm.vmas.remove(v)
+        self.counts["vmas_live"] -= 1
+
+    def drop_mm(self, mm):
+        """Give up one use of an mm; the last one tears it down (`exit_mmap`)."""
+        self.changed_mms[mm.id] = mm
+        mm.users -= 1
+        if mm.users:
+            return
+        for v in mm.vmas:
+            self.zap(mm, v.start, v.end)
+        assert not mm.ptes and mm.rss == 0
+        for v in list(mm.vmas):
+            self._detach(v)
+            self.anon_vma_unlink(v)
+        self.mms.remove(mm)
+
+    def dup_mmap(self, parent, child_process):
+        mm = self._new_mm(child_process, parent.known)
+        mm.brk_start, mm.brk = parent.brk_start, parent.brk
+        for v in parent.vmas:
+            if "DONTCOPY" not in v.flags:
+                flags = v.flags - {"LOCKED"}
+                copy = self._new_vma(mm, v.start, v.end, flags, v.pgoff, v.file, v.anon_vma)
+                self.copy_ptes(v, copy)
+        return mm
+
+    # ---- split and adjust
+
+    def split_vma(self, v, vpn, new_below):
+        assert v.start < vpn < v.end
+        self.counts["splits"] += 1
+        start, end, pgoff = v.start, v.end, v.pgoff
+        if new_below:
+            v.start, v.pgoff = vpn, pgoff + (vpn - start)
+            self._new_vma(v.mm, start, vpn, v.flags, pgoff, v.file, v.anon_vma)
+        else:
+            v.end = vpn
+            self._new_vma(v.mm, vpn, end, v.flags, pgoff + (vpn - start), v.file, v.anon_vma)
+
+    def vma_adjust(self, v, start, end, pgoff):
+        """Change the borders of `v`; vmas behind it shrink, grow or vanish accordingly."""
+        mm, wanted = v.mm, end
+        while True:
+            following = mm.after(v)
+            end, adjust_next, removed = wanted, 0, False
+            if following and wanted >= following.end:
+                end, removed = following.end, True
+            elif following and (wanted < v.end or wanted > following.start):
+                assert v.end == following.start
+                adjust_next = wanted - following.start
+            v.start, v.end, v.pgoff = start, end, pgoff
+            if adjust_next:
+                following.start += adjust_next
+                following.pgoff += adjust_next
+            if removed:
+                self._detach(following)
+                if following.anon_vma is not None:
+                    self.anon_vma_merge(v, following)
+            if not (removed and wanted > end):  # case 6 goes round a second time
+                return
+
+    # ---- merging
+
+    def vma_merge(self, mm, prev, addr, end, flags, anon_vma, file, pgoff, source=None, counted=True):
+        """Try to cover [addr, end) with a neighbour; return the vma that now does, or None.
+
+        `source`: the vma that a move copies. `counted`: whether it is an attempt in the sense of `merges`.
+        """
+        area = mm.after(prev)
+        following = area
+        exact = area is not None and area.end == end
+        if exact:
+            following = mm.after(area)
+        below = prev if prev and prev.end == addr else None
+        above = following if following and following.start == end else None
+        left_fits = below is not None and below.pgoff + (below.end - below.start) == pgoff
+        right_fits = above is not None and above.pgoff == pgoff + (end - addr)
+        if flags & SPECIAL:
+            left = right = "special"
+        else:
+            left = self._side(below, flags, anon_vma, file, left_fits)
+            right = self._side(above, flags, anon_vma, file, right_fits)
+            if left == right == "ok" and not self.compatible(below.anon_vma, above.anon_vma):
+                right = "prev_next"
+
+        case, survivor = 0, None
+        if left == "ok":
+            survivor = prev
+            if right == "ok":
+                case = 6 if exact else 1
+                self.vma_adjust(prev, prev.start, above.end, prev.pgoff)
+            else:
+                case = 7 if exact else 5 if area and area.start < end else 2
+                self.vma_adjust(prev, prev.start, end, prev.pgoff)
+        elif right == "ok":
+            survivor = area
+            if prev and addr < prev.end:
+                case = 4
+                self.vma_adjust(prev, prev.start, addr, prev.pgoff)
+            else:
+                case = 8 if exact else 3
+                self.vma_adjust(area, addr, above.end, above.pgoff - (end - addr))
+        if survivor and survivor.anon_vma is None and anon_vma is not None:
+            self.counts["lossy_merges"] += 1  # defects D1 (cases 4, 5) and D2 (1, 2, 3)
+        if counted:
+            row = self._merge_row(mm, addr, end, case, left, right)
+            row["left_new"] = self._is_new(left, file, left_fits)
+            row["right_new"] = self._is_new(right, file, right_fits)
+            if left == "pgoff_anon" or right == "pgoff_anon":
+                neighbour = below if left == "pgoff_anon" else above
+                same = anon_vma is not None and anon_vma is neighbour.anon_vma
+                row["pgoff_anon_vma"] = "same" if same else "null"
+            row["self"] = source is not None and left != "special" and source in (below, above)
+        return survivor
+
+    @staticmethod
+    def _side(neighbour, flags, anon_vma, file, fits):
+        """Return "ok" or the first reason why the range cannot join this neighbour."""
+        if neighbour is None:
+            return "not_adjacent"
+        if neighbour.policy is not None:
+            return "policy"
+        if neighbour.flags != flags:
+            return "flags"
+        if neighbour.file != file:
+            return "file"
+        if neighbour.close_op:
+            return "close_op"
+        if anon_vma is not None and neighbour.anon_vma is not None and anon_vma is not neighbour.anon_vma:
+            return "anon_diff"
+        if not fits:
+            return "pgoff_anon" if file is None else "pgoff_file"
+        return "ok"
+
+    @staticmethod
+    def _is_new(reason, file, fits):
+        """Whether the rules before rmap 39 would have accepted the refused side."""
+        if reason == "anon_diff":
+            return file is None or fits
+        return reason in ("pgoff_anon", "prev_next")
+
+    def _merge_row(self, mm, addr, end, case, left, right):
+        row = {
+            "event": self.event,
+            "ts": self.ts,
+            "pid": mm.owner.pid,
+            "op": self.op,
+            "addr": addr << 12,
+            "len": (end - addr) << 12,
+            "case": case,
+            "left": left,
+            "right": right,
+            "left_new": False,
+            "right_new": False,
+            "pgoff_anon_vma": None,
+            "self": False,
+        }
+        self.merges.append(row)
+        mm.owner.merges += case > 0
+        mm.owner.refusals += (left not in ("ok", "not_adjacent")) + (right not in ("ok", "not_adjacent"))
+        return row
+
+    # ---- system calls, in pages
+
+    def do_mmap(self, mm, start, end, flags, pgoff, file):
+        """Map the range; `file` None means anonymous and private, whose pgoff is its address."""
+        self.do_munmap(mm, start, end)
+        if file is None:
+            pgoff = start
+        mergeable = file is None or not file.startswith("shm:")
+        if not (mergeable and self.vma_merge(mm, mm.before(start), start, end, flags, None, file, pgoff)):
+            self._new_vma(mm, start, end, flags, pgoff, file)
+        if "LOCKED" in flags:
+            self.make_pages_present(mm.vma_at(start), start, end)
+
+    def do_munmap(self, mm, start, end):
+        v = mm.find_vma(start)
+        if start >= end or v is None or v.start >= end:
+            return
+        if start > v.start:
+            self.split_vma(v, start, new_below=False)
+        last = mm.find_vma(end)
+        if last and last.start < end:
+            self.split_vma(last, end, new_below=True)
+        dying = [v for v in mm.vmas if start <= v.start and v.end <= end]
+        self.zap(mm, start, end)
+        for v in dying:
+            self._detach(v)
+            self.anon_vma_unlink(v)
+
+    def do_mprotect(self, mm, start, end, prot):
+        v = mm.vma_at(start)
+        if v is None:
+            return
+        prev = v if start > v.start else mm.before(v.start)
+        at = start
+        while True:
+            stop = min(v.end, end)
+            prev = self._mprotect_fixup(v, prev, at, stop, prot)
+            at = max(stop, prev.end)
+            v = mm.after(prev)
+            if at >= end or v is None or v.start != at:
+                return
+
+    def _mprotect_fixup(self, v, prev, start, end, prot):
+        """Change one vma's part of the range; return the vma that holds it then."""
+        flags = (v.flags - set(RWX)) | prot
+        if flags == v.flags:
+            return v
+        if "WRITE" in flags and not v.flags & {"ACCOUNT", "WRITE", "SHARED", "HUGETLB"}:
+            flags |= {"ACCOUNT"}
+        pgoff = v.index_of(start)
+        merged = self.vma_merge(v.mm, prev, start, end, flags, v.anon_vma, v.file, pgoff)
+        if merged:
+            v = merged
+        else:
+            self._isolate(v, start, end)
+        v.flags = flags
+        self._change_protection(v, start, end)
+        return v
+
+    def _isolate(self, v, start, end):
+        """Split `v` so that it is exactly [start, end): the lower border first."""
+        if start != v.start:
+            self.split_vma(v, start, new_below=True)
+        if end != v.end:
+            self.split_vma(v, end, new_below=False)
+
+    @staticmethod
+    def _change_protection(v, start, end):
+        for vpn in v.mm.vpns_with_pte(start, end):
+            pte = v.mm.ptes[vpn]
+            if isinstance(pte, PresentPte):
+                pte.writable = "SHARED" in v.flags and "WRITE" in v.flags
+
+    def do_brk(self, mm, new, heap_flags):
+        """The break after the call is `new`; the first one known fixes where the heap starts."""
+        if mm.brk is None:
+            mm.brk_start = mm.brk = new
+        old, mm.brk = mm.brk, new
+        if new > old:
+            self.do_mmap(mm, old, new, heap_flags, None, None)
+        elif new < old:
+            self.do_munmap(mm, new, old)
+
+    def set_advice(self, mm, start, end, add, remove):
+        """madvise that acts on flags: it always splits, never merges, and skips holes."""
+        for v in [v for v in mm.vmas if v.start < end and v.end > start]:
+            self._isolate(v, max(v.start, start), min(v.end, end))
+            v.flags = (v.flags - remove) | add
+
+    def do_dontneed(self, mm, start, end):
+        for v in mm.vmas:
+            if v.start < end and v.end > start:
+                if "LOCKED" in v.flags:
+                    return
+                self.zap(mm, max(v.start, start), min(v.end, end))
+
+    def do_mlock(self, mm, start, end, lock):
+        """mlock and munlock: a hole stops them, a vma that is so already is left alone."""
+        at = start
+        while at < end:
+            v = mm.vma_at(at)
+            if v is None:
+                return
+            stop = min(v.end, end)
+            if ("LOCKED" in v.flags) != lock:
+                self._isolate(v, at, stop)
+                v.flags = v.flags | {"LOCKED"} if lock else v.flags - {"LOCKED"}
+                if lock:
+                    self.make_pages_present(v, at, stop)
+            at = stop
+
+    def expand_stack(self, v, vpn):
+        self.anon_vma_prepare(v)
+        grow = v.start - vpn
+        v.start, v.pgoff = vpn, v.pgoff - grow
+
+    # ---- mremap
+
+    def do_mremap(self, mm, old, old_len, new, new_len, dontunmap):
+        if new == old:
+            self._mremap_in_place(mm, old, old_len, new_len)
+            return
+        self.do_munmap(mm, new, new + new_len)
+        if old_len > new_len:
+            self.do_munmap(mm, old + new_len, old + old_len)
+            old_len = new_len
+        v = mm.vma_at(old)
+        if v is None or (new_len > old_len and old + old_len <= v.end and "DONTEXPAND" in v.flags):
+            return
+        if old + old_len <= v.end:
+            self._move_vma(v, old, old_len, new, new_len, dontunmap)
+        elif new_len > old_len:
+            self.counts["mremap_efault_span"] += 1
+        else:
+            self.counts["span_forced"] += 1
+            self._move_pieces(mm, old, old_len, new, dontunmap)
+
+    def _mremap_in_place(self, mm, old, old_len, new_len):
+        if new_len <= old_len:
+            self.do_munmap(mm, old + new_len, old + old_len)
+            return
+        self.do_munmap(mm, old + old_len, old + new_len)
+        v = mm.vma_at(old)
+        if v is None:
+            return
+        if old + old_len > v.end:
+            self.counts["mremap_efault_span"] += 1
+            return
+        if "DONTEXPAND" in v.flags:
+            return
+        assert v.end == old + old_len
+        self.vma_adjust(v, v.start, old + new_len, v.pgoff)
+        if "LOCKED" in v.flags:
+            self.make_pages_present(v, old + old_len, old + new_len)
+
+    def _move_pieces(self, mm, old, length, new, dontunmap):
+        """Move a range that the kernel would refuse, because the recording says that it moved."""
+        at = old
+        while at < old + length:
+            v = mm.find_vma(at)
+            if v is None or v.start >= old + length:
+                return
+            start, end = max(at, v.start), min(v.end, old + length)
+            self._move_vma(v, start, end - start, new + (start - old), end - start, dontunmap)
+            at = end
+
+    def _move_vma(self, v, old, old_len, new, new_len, dontunmap):
+        mm = v.mm
+        locked = "LOCKED" in v.flags
+        self._copy_vma(v, new, new + new_len, v.index_of(old))
+        for vpn in mm.vpns_with_pte(old, old + old_len):
+            assert new + (vpn - old) not in mm.ptes
+            mm.ptes[new + (vpn - old)] = mm.ptes.pop(vpn)
+        if not dontunmap:
+            self.do_munmap(mm, old, old + old_len)
+        if locked and new_len > old_len:
+            self.make_pages_present(mm.vma_at(new), new + old_len, new + new_len)
+
+    def _copy_vma(self, v, start, end, pgoff):
+        mm = v.mm
+        if v.file is None and v.anon_vma is None:
+            pgoff = start
+        prev = mm.before(start)
+        merged = self.vma_merge(mm, prev, start, end, v.flags, v.anon_vma, v.file, pgoff, source=v)
+        if not merged:
+            self._new_vma(mm, start, end, v.flags, pgoff, v.file, v.anon_vma)
