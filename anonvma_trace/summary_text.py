@@ -94,12 +94,9 @@ def survey_sections(survey: TraceSurvey) -> list[Section]:
 def loss_warnings(trace: Trace) -> list[str]:
     """Return what of the input is missing from the result, a message for each kind of loss."""
     warnings = []
-    lost = trace.metadata.lost_events
-    if lost:
-        warnings.append(
-            f"warning: {trace.path}: {counted(lost, 'event')} lost by the recorder, what they did is missing\n"
-            "hint: record again with a larger buffer"
-        )
+    if lost := trace.metadata.lost_events:
+        what = f"{counted(lost, 'event')} lost by the recorder, what they did is missing"
+        warnings.append(f"warning: {trace.path}: {what}\nhint: record again with a larger buffer")
     for loss in trace.losses:
         first, *places = _loss_lines(loss)
         warnings.append("\n".join([f"warning: {trace.path}: {first}", *places]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 from numba import njit
-from numba.core import types
+from numba.core import config, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -91,12 +91,12 @@ def kernel(function: Callable) -> Callable:
 def entry_point(function: Callable) -> Callable:
     """Compile a function that Python calls, with everything below it, and cache the machine code."""
     directory = _cache_directory()
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = directory or previous  # read by numba when it decorates
+    previous = config.CACHE_DIR
+    config.CACHE_DIR = directory or previous  # read by numba when it decorates
     try:
         return njit(cache=directory is not None, **KERNEL_OPTIONS)(function)
     finally:
-        numba.config.CACHE_DIR = previous
+        config.CACHE_DIR = previous
 
 
 def source_hash() -> str:
@@ -110,7 +110,7 @@ def source_hash() -> str:
 def _cache_directory() -> str | None:
     """Return a writable folder for machine code, or None if there is none (then every start compiles)."""
     name = f"core-{source_hash()}"
-    if numba.config.BOUNDSCHECK:
+    if config.BOUNDSCHECK:
         name += "-boundscheck"
     user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
     for base in (Path(user_cache), Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"):

@@ -82,7 +82,7 @@ def _permits(s, vma, vpn, write):
 
 @kernel
 def fault(s, mm, vpn, write, frame):
-    """Replay a fault row; `frame`, unless negative, then names the page that is present there, whatever the outcome."""
+    """Replay a fault row; `frame`, unless negative, then names the page present there, whatever came of it."""
     glob = s.glob[0]
     s.proc[glob.proc].faults += 1
     vma = _vma_for_fault(s, mm, vpn, write)

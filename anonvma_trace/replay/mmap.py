@@ -254,7 +254,7 @@ def _new_refusal(side, file, pgoff_fits):
 
 @kernel
 def _pgoff_anon_vma(s, prev, left, after, right, anon_vma):
-    """Return 1 if a side refused for `pgoff_anon` has the range's own anon_vma, 2 if either has none, 0 for no such side."""
+    """Tell of a side refused for `pgoff_anon`: 1 the range's own anon_vma, 2 either has none, 0 no such side."""
     if left == SIDE_PGOFF_ANON:
         neighbour = s.vma[prev].anon_vma
     elif right == SIDE_PGOFF_ANON:

@@ -376,7 +376,7 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
 
 
 def _distribution(histogram: np.ndarray) -> dict[str, float | int]:
-    """Return mean, nearest-rank percentiles and maximum of a histogram over 0, 1, 2, …"""
+    """Return mean, nearest-rank percentiles and maximum of a histogram over 0, 1, 2 and so on."""
     n = int(histogram.sum())
     if n == 0:
         return {"mean": 0.0, "p50": 0, "p95": 0, "p99": 0, "max": 0}

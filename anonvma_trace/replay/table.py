@@ -15,7 +15,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import NativeValue, lower_builtin, models, register_model, typeof_impl, unbox
 
@@ -65,8 +65,8 @@ def _typeof_table(value: Table, context: Any) -> TableType:
 @register_model(TableType)
 class _TableModel(models.StructModel):
     def __init__(self, manager: Any, table: TableType) -> None:
-        words = [("data", types.CPointer(types.uint8))]
-        if numba.config.BOUNDSCHECK:
+        words: list[tuple[str, types.Type]] = [("data", types.CPointer(types.uint8))]
+        if config.BOUNDSCHECK:
             words.append(("length", types.intp))
         super().__init__(manager, table, words)
 
@@ -78,7 +78,7 @@ def _unbox_table(table: TableType, value: Any, c: Any) -> NativeValue:
     pointer = c.pyapi.long_as_ulonglong(address)
     proxy.data = c.builder.inttoptr(pointer, c.context.get_value_type(types.CPointer(types.uint8)))
     c.pyapi.decref(address)
-    if numba.config.BOUNDSCHECK:
+    if config.BOUNDSCHECK:
         array = c.pyapi.object_getattr_string(value, "array")
         size = c.pyapi.object_getattr_string(array, "size")
         proxy.length = c.builder.bitcast(c.pyapi.long_as_longlong(size), c.context.get_value_type(types.intp))
@@ -111,7 +111,7 @@ class _TableSetItem(AbstractTemplate):
 
 def _item_pointer(context: Any, builder: Any, table: TableType, value: Any, index: Any) -> Any:
     proxy = cgutils.create_struct_proxy(table)(context, builder, value=value)
-    if numba.config.BOUNDSCHECK:
+    if config.BOUNDSCHECK:
         cgutils.do_boundscheck(context, builder, index, proxy.length)
     size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(table.dtype)))
     item = builder.gep(proxy.data, [builder.mul(index, size)])

@@ -82,9 +82,7 @@ class CoreReplay:
             "processes": {
                 int(p.pid): mm_rows[int(p.mm)] for p in s.proc.array[1 : s.glob[0].proc_top] if p.mm
             },
-            "anon_vmas": {
-                int(a.id): self._list(int(a.head), mm_rows) for a in s.rmap.anon_vma.array if a.id
-            },
+            "anon_vmas": {int(a.id): self._list(int(a.head), mm_rows) for a in s.rmap.anon_vma.array if a.id},
             "pages": {int(p.serial): self._page(p) for p in s.page.array if p.pg_flags & PG_ANON_KIND},
             "slots": {
                 int(slot.id): (int(slot.map), int(s.page[slot.page].serial) if slot.page else None)

@@ -172,7 +172,7 @@ class ZeroPte:
         self.young = young
 
 
-class KernelBug(Exception):  # noqa: N818  (the kernel's word for it)
+class KernelBug(Exception):
     """The kernel would have stopped with BUG: the event is left out as a whole."""
 
     def __init__(self, name):

@@ -78,4 +78,6 @@ def assert_same_rows(left, right):
     def in_order(rows):
         return sorted(rows, key=lambda row: [(value is None, value) for value in row.values()])
 
-    assert in_order(left) == in_order([{name: row[name] for name in left[0]} for row in right] if left else right)
+    assert in_order(left) == in_order(
+        [{name: row[name] for name in left[0]} for row in right] if left else right
+    )

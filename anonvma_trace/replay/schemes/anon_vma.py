@@ -97,7 +97,7 @@ class AnonVmaTables(NamedTuple):
 
 @kernel
 def _list_grew(s, anon_vma):
-    """A vma came onto the list: bring its length and the longest of all lists up to date."""
+    """Bring the list's length, and the longest of all, up to date after a vma came onto it."""
     glob = s.glob[0]
     a = s.rmap.anon_vma[anon_vma]
     a.n_vmas += 1
@@ -111,7 +111,10 @@ def _list_grew(s, anon_vma):
 
 @kernel
 def _list_shrank(s, anon_vma):
-    """A vma left the list. The longest list can shrink by one at most: this one is then the next longest."""
+    """Bring the list's length, and the longest of all, up to date before a vma leaves it.
+
+    The longest can shrink by one at most: this list is then the next longest.
+    """
     glob = s.glob[0]
     a = s.rmap.anon_vma[anon_vma]
     s.ints[glob.lengths_base + a.n_vmas] -= 1

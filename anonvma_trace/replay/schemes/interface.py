@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from numba.core import types
 from numba.extending import overload
@@ -37,7 +37,7 @@ def _bind(name: str, purpose: str) -> Callable[..., Any]:
     interpreted.__name__ = interpreted.__qualname__ = name
     interpreted.__doc__ = purpose
 
-    @overload(interpreted, jit_options=LINKED_OPTIONS, strict=False)
+    @overload(interpreted, jit_options=cast(Any, LINKED_OPTIONS), strict=False)
     def specialise(s, *arguments):
         if not isinstance(s, types.NamedTuple):
             return None

@@ -132,7 +132,7 @@ def _touch(s, member):
 
 @kernel
 def member_link(s, vma):
-    """A vma came onto the list of its anon_vma."""
+    """Count a vma that came onto the list of its anon_vma."""
     v = s.vma[vma]
     proc = s.mm[v.mm].owner
     member = _find_member(s, v.anon_vma, proc)
@@ -147,7 +147,7 @@ def member_link(s, vma):
 
 @kernel
 def member_unlink(s, vma):
-    """A vma left the list of its anon_vma. When its mm is being torn down, the last one ends the membership."""
+    """Count a vma off the list of its anon_vma; the last one of an mm that is torn down ends the membership."""
     v = s.vma[vma]
     m = s.rmap.member[v.member]
     m.vmas -= 1
@@ -170,7 +170,7 @@ def _member_of_page(s, page, vma):
 
 @kernel
 def member_add_page(s, page, vma):
-    """One more pte of `page` is in `vma`."""
+    """Count one more pte of `page` in `vma`."""
     member = _member_of_page(s, page, vma)
     if member != NULL:
         s.rmap.member[member].pages += 1
@@ -179,7 +179,7 @@ def member_add_page(s, page, vma):
 
 @kernel
 def member_drop_page(s, page, vma):
-    """One pte of `page` less is in `vma`."""
+    """Count one pte of `page` less in `vma`."""
     member = _member_of_page(s, page, vma)
     if member != NULL:
         s.rmap.member[member].pages -= 1
