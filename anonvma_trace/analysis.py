@@ -122,6 +122,7 @@ def replay_trace(
     options: Mapping[str, str] | None = None,
     maps: Sequence[TracePath] = (),
     *,
+    baseline: str | None = None,
     progress: Progress | None = None,
 ) -> Replay:
     """Replay all events of a trace under a reverse-mapping scheme.
@@ -138,6 +139,8 @@ def replay_trace(
         For example ``{"instant_free": "off"}``.
     maps : sequence of str or Path, optional
         As for `read_trace`, where `trace` is a path.
+    baseline : str, optional
+        A rule under which the events are replayed a second time, for ``summary["baseline"]``.
     progress : callable, optional
         Called with (events done, events in all or 0, message) now and then.
 
@@ -155,7 +158,12 @@ def replay_trace(
     if not isinstance(trace, Trace):
         trace = read_trace(trace, maps=maps)
     tables = run_replay(
-        trace, scheme=scheme, rules=tuple(rules), options=dict(options or {}), progress=progress
+        trace,
+        scheme=scheme,
+        rules=tuple(rules),
+        options=dict(options or {}),
+        baseline=baseline,
+        progress=progress,
     )
     return Replay.from_tables(tables)
 

@@ -207,6 +207,15 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="RULE",
+            help="Replay a second time under this rule and compare vma counts, e.g. merge_pre_rmap39.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -216,7 +225,7 @@ def replay(
     from . import console
     from .summary_text import diagnostics_section, summary_sections
 
-    result = _replay(trace, scheme, rule, options)
+    result = _replay(trace, scheme, rule, options, baseline)
     if out is not None:
         _write_all(result, out)
     if json:
@@ -330,12 +339,18 @@ def _open(
     return scenario_trace(scenario)
 
 
-def _replay(trace: Trace, scheme: str, rules: list[str] | None, options: dict[str, str]) -> Replay:
+def _replay(
+    trace: Trace,
+    scheme: str,
+    rules: list[str] | None,
+    options: dict[str, str],
+    baseline: str | None = None,
+) -> Replay:
     from . import console
     from .analysis import replay_trace
 
     with console.progress_on_terminal(trace) as progress:
-        return replay_trace(trace, scheme, rules or [], options, progress=progress)
+        return replay_trace(trace, scheme, rules or [], options, baseline=baseline, progress=progress)
 
 
 def _write_all(result: Replay, directory: Path) -> None:

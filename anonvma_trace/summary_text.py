@@ -41,7 +41,7 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
     summary : mapping
         As in ``summary.json``. Nothing is computed here; every figure stands in it.
     """
-    return [
+    sections = [
         Section("trace", _trace_lines(summary["trace"], summary["unmapped_faults"])),
         Section("scheme", _scheme_lines(summary)),
         Section("vmas", _vma_lines(summary["vmas"])),
@@ -51,6 +51,18 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
         Section("reclaim", _reclaim_lines(summary["reclaim"])),
         Section("overhead", _overhead_lines(summary["overhead_bytes"])),
         Section("findings", _finding_lines(summary["findings"])),
+    ]
+    if "baseline" in summary:
+        sections.append(Section("baseline", _baseline_lines(summary["baseline"])))
+    return sections
+
+
+def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
+    vmas, more, merges = baseline["vmas"], baseline["vmas_more"], baseline["merges"]
+    return [
+        f"under {baseline['rule']}: peak {vmas['peak']:,}, mean {vmas['mean']:,.1f}, {vmas['live']:,} at the end",
+        f"this replay has {more['peak']:+,} at the peak, {more['mean']:+,.1f} in the mean, {more['live']:+,} at the end",
+        f"{merges['merged']:,} of {merges['attempts']:,} merges succeeded there",
     ]
 
 

@@ -46,7 +46,7 @@ __all__ = ["FtraceStream", "detect_ftrace"]
 BLOCK_BYTES = 8 << 20
 
 _NEW_STYLE = re.compile(rb" sys_\w+\([^\n]*: 0x")
-_OVERWRITTEN = re.compile(rb"# entries-in-buffer/entries-written: (\d+)/(\d+)")
+_ENTRIES = re.compile(rb"# entries-in-buffer/entries-written: (\d+)/(\d+)")
 
 
 class FtraceStream:
@@ -79,6 +79,7 @@ class FtraceStream:
         )
         self.diagnostics: list[Diagnostic] = []
         self._sources = sources
+        self._missing_events = 0  # announced by a header, but not in the file
         self._losses = LossLog()
         self._texts = Names()
         self._rows = NativeRows(self._texts, read_snapshots(maps or [], IMAGE_WHYS))
@@ -93,7 +94,7 @@ class FtraceStream:
             complete=False,
             known_pids=self._rows.known_pids,
             brk_flags="rw",
-            lost_events=self._rows.lost_events,
+            lost_events=self._rows.lost_events + self._missing_events,
             unreadable_lines=self._losses.total,
         )
 
@@ -140,6 +141,19 @@ class FtraceStream:
             self._losses.take_in(source.losses.losses)
         self.diagnostics += self._rows.diagnostics
         self.diagnostics += self._unused_events()
+        for reader in self._readers:
+            self._miss(reader)
+
+    def _miss(self, reader: _LineReader) -> None:
+        """Tell, and count as lost, the events that a file's header announces and the file does not hold."""
+        missing = reader.announced - reader.events
+        if missing > 0:
+            self._missing_events += missing
+            message = (
+                f"{reader.path}: expected the {reader.announced} events that its header announces, found {reader.events}: "
+                f"a part of the file is missing; copy it again"
+            )
+            self.diagnostics.append(Diagnostic("warning", "events-missing", message))
 
     def _count_lines(self) -> None:
         counts: Counter[str] = Counter()
@@ -170,6 +184,7 @@ class _LineReader:
     def __init__(self, source: Source, texts: Names, losses: LossLog) -> None:
         self.counts: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
+        self.announced = 0  # events in this file, by its header
         self._source = source
         self._texts = texts
         self._losses = losses
@@ -178,6 +193,16 @@ class _LineReader:
         self._remembered = scanner.empty_memory()
         self._lines = 0
         self._text_numbers: dict[bytes, int] = {}  # spares the decoding
+
+    @property
+    def path(self) -> str:
+        """Where the lines come from."""
+        return self._source.path
+
+    @property
+    def events(self) -> int:
+        """Lines so far that are events, readable or not."""
+        return self.counts["known"] + self.counts["other"] + self.counts["unreadable"]
 
     def blocks(self) -> Iterator[NativeBlock]:
         """Yield the events in file order; a loss mark, which has no time, has that of the event behind it."""
@@ -264,8 +289,10 @@ class _LineReader:
             self.unused[text[begin:end].decode("utf-8", "backslashreplace")] += count
 
     def _read_header(self, header: bytes, row: np.ndarray) -> None:
-        """Turn a header that says how many events were overwritten into a loss of no CPU in particular."""
-        found = _OVERWRITTEN.match(header)
+        """Note how many events a header announces; those overwritten become a loss of no CPU in particular."""
+        found = _ENTRIES.match(header)
+        if found:
+            self.announced += int(found[1])
         if found and int(found[1]) < int(found[2]):
             row[scanner.KIND], row[scanner.CPU] = KIND_LOST, -1
             row[scanner.FAULT] = int(found[2]) - int(found[1])  # free: a loss has no fault

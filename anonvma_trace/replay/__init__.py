@@ -18,12 +18,12 @@ from ..events import TraceMetadata
 from ..result_tables import ResultTables
 from ..trace import Trace
 from .columns import EventColumns, span
-from .layout import LOG_FIELDS, LOG_TIMELINE, VM_EXEC, VM_READ, VM_WRITE, State
+from .layout import LOG_FIELDS, LOG_TIMELINE, RULE_BITS, VM_EXEC, VM_READ, VM_WRITE, State
 
 SCHEMES = ("anon_vma",)
 """Names of the schemes that can be replayed."""
 
-RULES: dict[str, tuple[str, ...]] = {"anon_vma": ()}
+RULES: dict[str, tuple[str, ...]] = {"anon_vma": tuple(RULE_BITS)}
 """Rules of each scheme."""
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -71,12 +71,21 @@ class ReplayCore:
         Of the trace: completeness, flags of the heap.
     options : mapping, optional
         As in `OPTIONS`.
+    rules : iterable of str, optional
+        As in `RULES`.
     path : str, optional
         For messages.
+    keep_tables : bool, optional
+        Collect the result tables; without them `finish` has only the summary.
     """
 
     def __init__(
-        self, metadata: TraceMetadata, options: Mapping[str, str] | None = None, path: str = ""
+        self,
+        metadata: TraceMetadata,
+        options: Mapping[str, str] | None = None,
+        rules: Iterable[str] = (),
+        path: str = "",
+        keep_tables: bool = True,
     ) -> None:
         # Compiling (or loading the cached machine code) starts with this import, not with the package's.
         from .event_loop import replay_events
@@ -92,7 +101,9 @@ class ReplayCore:
             invent_vmas=options.get("invent_vmas", "on") == "on",
             brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
             instant_free=options.get("instant_free", "on") == "on",
+            rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
+        self._keep_tables = keep_tables
         for pid in metadata.known_pids:
             self._mark_known(pid)
 
@@ -135,7 +146,7 @@ class ReplayCore:
         from .state import log_rows
 
         for region, name in enumerate(LOG_FIELDS):
-            if region != LOG_TIMELINE:
+            if region != LOG_TIMELINE and self._keep_tables:
                 self.results.add_log(name, log_rows(self.state, region), self.state, lines, first_event)
         self._empty_log()
 
@@ -170,6 +181,7 @@ def run_replay(
     scheme: str = "anon_vma",
     rules: Iterable[str] = (),
     options: Mapping[str, str] | None = None,
+    baseline: str | None = None,
     progress: Progress | None = None,
 ) -> ResultTables:
     """Replay a trace and return its results.
@@ -183,6 +195,8 @@ def run_replay(
         Rules of that scheme.
     options : mapping of str to str
         As in `OPTIONS`.
+    baseline : str, optional
+        A rule under which the same events are replayed a second time, alongside, for `summary["baseline"]`.
     progress : callable, optional
         Called with events done, events in all (0: unknown) and what is going on.
 
@@ -196,17 +210,26 @@ def run_replay(
     rules = list(rules)
     options = dict(options or {})
     check_settings(scheme, rules, options)
+    if baseline is not None:
+        check_choice("baseline", baseline, RULES[scheme])
     report = progress or _no_progress
     report(0, 0, "preparing the replay core")
-    core = ReplayCore(trace.metadata, options, trace.path)
+    core = ReplayCore(trace.metadata, options, rules, trace.path)
+    second = (
+        ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False) if baseline else None
+    )
     for piece in span(trace.batches(), _SLICE):
         core.feed(piece)
+        if second is not None:
+            second.feed(piece)
         report(core.events, 0, "replaying")
     for diagnostic in trace.diagnostics:
         core.results.add_diagnostic(
             diagnostic.severity, diagnostic.event, diagnostic.line, diagnostic.code, diagnostic.message
         )
     report(core.events, core.events, "gathering results")
+    from .results import compare_vma_counts
+
     summary, tables = core.finish()
     glob = core.state.glob[0]
     metadata = trace.metadata
@@ -220,6 +243,10 @@ def run_replay(
         "unreadable_lines": metadata.unreadable_lines,
     }
     summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options
+    if "merge_pre_rmap39" in rules:  # defines the layout only: lists of joined heads mean nothing
+        summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
+    if second is not None:
+        summary["baseline"] = compare_vma_counts(core.state, second.state) | {"rule": baseline}
     return ResultTables(summary, tables)
 
 

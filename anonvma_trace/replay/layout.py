@@ -344,7 +344,21 @@ TIMELINE_SAMPLES = 4096
 PEAK_VMAS, PEAK_ANON_VMAS, PEAK_LONGEST, PEAK_PAGES, PEAK_OVERHEAD, N_PEAKS = range(6)
 TIMELINE_WIDTH = len(LOG_FIELDS["timeline"])
 
-RULE_NAMES: tuple[str, ...] = ()
+# Bits of `rules`: later fixes to the patch, and the merge rules before it.
+RULE_FIX_PROPAGATE, RULE_PROPAGATE_ALL, RULE_FIX_MOVE_MERGE, RULE_RMAP40, RULE_MERGE_PRE_RMAP39 = (
+    1,
+    2,
+    4,
+    8,
+    16,
+)
+RULE_BITS: dict[str, int] = {
+    "fix_propagate": RULE_FIX_PROPAGATE,
+    "propagate_all": RULE_PROPAGATE_ALL,
+    "fix_move_merge": RULE_FIX_MOVE_MERGE,
+    "rmap40": RULE_RMAP40,
+    "merge_pre_rmap39": RULE_MERGE_PRE_RMAP39,
+}
 
 _COUNTERS = (
     # vmas
@@ -352,6 +366,7 @@ _COUNTERS = (
     "vmas_live",
     "vmas_peak",
     "vma_splits",
+    "vmas_sum",  # of vmas_live after each event: for the mean
     # the scheme's list heads
     "anon_vmas_allocated",
     "anon_vmas_freed",

@@ -375,6 +375,35 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     return summary
 
 
+def compare_vma_counts(state: State, baseline: State) -> dict[str, Any]:
+    """Return the vma counts of a replay under other rules, and how many more vmas stand in the first replay.
+
+    Returns
+    -------
+    dict
+        ``vmas`` (created, live, peak, splits, mean after an event) and ``merges`` (attempts, merged) of `baseline`;
+        ``vmas_more`` (live, peak, mean): by how much the first replay has more.
+    """
+    ours, theirs = _vma_counts(state), _vma_counts(baseline)
+    glob = baseline.glob[0]
+    return {
+        "vmas": theirs,
+        "merges": {"attempts": int(glob.merge_attempts), "merged": int(glob.merged)},
+        "vmas_more": {name: ours[name] - theirs[name] for name in ("live", "peak", "mean")},
+    }
+
+
+def _vma_counts(state: State) -> dict[str, Any]:
+    glob = state.glob[0]
+    counts: dict[str, Any] = {
+        "created": int(glob.vmas_created),
+        "live": int(glob.vmas_live),
+        "peak": int(glob.vmas_peak),
+        "splits": int(glob.vma_splits),
+    }
+    return counts | {"mean": int(glob.vmas_sum) / max(int(glob.event), 1)}
+
+
 def _distribution(histogram: np.ndarray) -> dict[str, float | int]:
     """Return mean, nearest-rank percentiles and maximum of a histogram over 0, 1, 2 and so on."""
     n = int(histogram.sum())

@@ -69,7 +69,9 @@ def _grown(table: Table, rows: int) -> Table:
     return Table(larger.view(np.recarray) if larger.dtype.names else larger)
 
 
-def new_state(*, complete: bool, invent_vmas: bool, brk_flags: int, instant_free: bool) -> State:
+def new_state(
+    *, complete: bool, invent_vmas: bool, brk_flags: int, instant_free: bool, rules: int = 0
+) -> State:
     """Return the state before the first event.
 
     Parameters
@@ -82,6 +84,8 @@ def new_state(*, complete: bool, invent_vmas: bool, brk_flags: int, instant_free
         VM_* bits of a new heap vma.
     instant_free : bool
         A page that reclaim wrote is freed at once, not at its second visit.
+    rules : int
+        RULE_* bits.
     """
     rows = _FIRST_ROWS
     state = State(
@@ -102,6 +106,7 @@ def new_state(*, complete: bool, invent_vmas: bool, brk_flags: int, instant_free
         glob[f"{pool}_cap"] = capacity
     glob.complete, glob.invent_vmas = complete, invent_vmas
     glob.brk_flags, glob.instant_free = brk_flags, instant_free
+    glob.rules = rules
     glob.shm_id = FILE_SHM
     glob.stride = 1
     state = _with_ints(state, {part: entries for part, (_, entries) in _INT_PARTS.items()})

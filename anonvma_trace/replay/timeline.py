@@ -36,6 +36,7 @@ def write_sample(s, table, at):
 def raise_peaks(s):
     """Raise the summary's peaks to the present figures, and keep the sample of the event that did."""
     glob = s.glob[0]
+    glob.vmas_sum += glob.vmas_live
     glob.overhead_i386_peak = max(glob.overhead_i386_peak, glob.overhead_i386)
     if glob.vmas_live > glob.vmas_peak:
         glob.vmas_peak = glob.vmas_live

@@ -559,7 +559,7 @@ def test_a_lost_mark_is_a_row_and_breaks_the_calls_of_its_cpu(tmp_path):
 
 
 def test_overwritten_events_are_a_loss_at_the_start(tmp_path):
-    text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 916/1902   #P:2\n" + lines(FAULT)
+    text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 1/987   #P:2\n" + lines(FAULT)
     stream = stream_of(tmp_path, text)
     assert rows_of(stream)[0] == {"ts": 1000000000, "pid": 0, "op": "lost", "len": 986, "line": 3}
     assert (stream.metadata.lost_events, stream.line_counts["headers"]) == (986, 3)
@@ -666,3 +666,15 @@ def test_a_trace_of_headers_is_empty(tmp_path):
 )
 def test_detection_by_content(head, is_ftrace):
     assert detect_ftrace(head.encode()) == is_ftrace
+
+
+def test_a_file_that_holds_fewer_events_than_its_header_announces_is_told(tmp_path):
+    text = (
+        "# tracer: nop\n# entries-in-buffer/entries-written: 3/3   #P:2\n"
+        "              sh-7     [000] .....     1.000001: sys_brk -> 0x1000\n"
+    )
+    stream = stream_of(tmp_path, text)
+    list(stream.batches())
+    assert stream.metadata.lost_events == 2
+    [told] = [each for each in stream.diagnostics if each.code == "events-missing"]
+    assert "expected the 3 events that its header announces, found 1" in told.message

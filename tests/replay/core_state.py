@@ -39,8 +39,10 @@ def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 class CoreReplay:
     """A replay by the compiled core, with the observations of `NaiveReplay`."""
 
-    def __init__(self, metadata: TraceMetadata | None = None, **options: str) -> None:
-        self.core = ReplayCore(metadata or TraceMetadata(), options)
+    def __init__(
+        self, metadata: TraceMetadata | None = None, rules: tuple[str, ...] = (), **options: str
+    ) -> None:
+        self.core = ReplayCore(metadata or TraceMetadata(), options, rules)
         self._finished = None
 
     def feed(self, *rows: dict[str, Any]) -> None:

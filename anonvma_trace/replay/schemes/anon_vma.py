@@ -1,7 +1,11 @@
-"""Scheme `anon_vma`: rmap 39 of 18 May 2004 exactly as posted.
+"""Scheme `anon_vma`: rmap 39 of 18 May 2004, exactly as posted unless a rule says otherwise.
 
 A page points to an anon_vma, which heads a list of the vmas that may map it. New list members come in at two
 places only: at the head, and in the place of a neighbour that is merged away.
+
+Rules (bits of `glob.rules`): `fix_propagate` and `fix_move_merge` mend the patch's two defects, `propagate_all` is how
+2.6.11 does the first, `rmap40` lets anon_vma_prepare share a neighbour's anon_vma, and `merge_pre_rmap39` merges by the
+rules before the patch, to count what it refuses (layout only: the lists of joined heads mean nothing then).
 
 Source: "rmap 39 add anon_vma rmap", mm/rmap.c, mm/mmap.c (Linux 2.6.7).
 """
@@ -34,12 +38,18 @@ from ..layout import (
     PTE_YOUNG,
     PURPOSE_REFERENCED,
     PURPOSE_UNMAP,
+    RULE_FIX_MOVE_MERGE,
+    RULE_FIX_PROPAGATE,
+    RULE_MERGE_PRE_RMAP39,
+    RULE_PROPAGATE_ALL,
+    RULE_RMAP40,
     SIDE_ANON_DIFF,
     SIDE_FILE,
     SIDE_FLAGS,
     SIDE_OK,
     SIDE_PGOFF_ANON,
     SIDE_PGOFF_FILE,
+    VM_ACCESS,
     VM_LOCKED,
     VM_RESERVED,
     WALK_AGAIN,
@@ -195,17 +205,53 @@ def _free_anon_vma(s, anon_vma):
 
 
 def anon_vma_prepare(s, vma):
-    """Give a vma an anon_vma of its own if it has none; neighbours are not looked at.
+    """Give a vma an anon_vma if it has none: one of its own; neighbours are not looked at.
 
+    Since rmap 40 ("better anon_vma sharing") a neighbour's anon_vma is reused where both could be merged.
     Source: rmap 39, mm/rmap.c, ``anon_vma_prepare``.
     """
     if s.vma[vma].anon_vma == NULL:
-        log_vma_span(s, vma)
-        anon_vma = _alloc_anon_vma(s, s.mm[s.vma[vma].mm].owner)
-        s.vma[vma].anon_vma = anon_vma
-        list_add(s, anon_vma, vma)
-        _list_grew(s, anon_vma)
-        member_link(s, vma)
+        anon_vma = _find_mergeable_anon_vma(s, vma) if s.glob[0].rules & RULE_RMAP40 else NULL
+        if anon_vma == NULL:
+            anon_vma = _alloc_anon_vma(s, s.mm[s.vma[vma].mm].owner)
+        _adopt(s, vma, anon_vma)
+
+
+@kernel
+def _adopt(s, vma, anon_vma):
+    """Give a vma without anon_vma this one, at the head of its list."""
+    log_vma_span(s, vma)
+    s.vma[vma].anon_vma = anon_vma
+    list_add(s, anon_vma, vma)
+    _list_grew(s, anon_vma)
+    member_link(s, vma)
+
+
+@kernel
+def _find_mergeable_anon_vma(s, vma):
+    """Return the anon_vma of a touching neighbour that `vma` could be merged with if its access were the same.
+
+    Source: rmap 40, mm/mmap.c, ``find_mergeable_anon_vma``: the next vma first, then the previous.
+    """
+    v = s.vma[vma]
+    after = v.next
+    if after != NULL and s.vma[after].anon_vma != NULL and s.vma[after].start == v.end:
+        n = s.vma[after]
+        if _same_but_access(s, vma, after) and n.pgoff == v.pgoff + (v.end - v.start):
+            return n.anon_vma
+    before = v.prev
+    if before != NULL and s.vma[before].anon_vma != NULL and s.vma[before].end == v.start:
+        p = s.vma[before]
+        if _same_but_access(s, vma, before) and p.pgoff + (p.end - p.start) == v.pgoff:
+            return p.anon_vma
+    return NULL
+
+
+@kernel
+def _same_but_access(s, vma, neighbour):
+    return (s.vma[vma].vm_flags ^ s.vma[neighbour].vm_flags) & ~VM_ACCESS == 0 and s.vma[vma].file == s.vma[
+        neighbour
+    ].file
 
 
 def anon_vma_link(s, vma):
@@ -235,12 +281,15 @@ def anon_vma_fork(s, vma, parent):
 def anon_vma_merge(s, vma, next_vma):
     """Take `next_vma`, which disappears into `vma`, off its list; a `vma` without anon_vma takes its place there.
 
+    In 2.6.11 (`propagate_all`) such a vma is linked beforehand, and so comes to the head.
     Source: rmap 39, mm/rmap.c, ``__anon_vma_merge``, called by ``vma_adjust`` only if next has an anon_vma.
     """
     anon_vma = s.vma[next_vma].anon_vma
     if anon_vma == NULL:
         return
-    if s.vma[vma].anon_vma == NULL:
+    if s.vma[vma].anon_vma == NULL and s.glob[0].rules & RULE_PROPAGATE_ALL:
+        _adopt(s, vma, anon_vma)
+    elif s.vma[vma].anon_vma == NULL:
         s.vma[vma].anon_vma = anon_vma
         list_add_tail(s, anon_vma, vma, next_vma)
         _list_grew(s, anon_vma)
@@ -248,14 +297,26 @@ def anon_vma_merge(s, vma, next_vma):
     list_del(s, anon_vma, next_vma)
     _list_shrank(s, anon_vma)
     member_unlink(s, next_vma)
+    if s.rmap.anon_vma[anon_vma].head == NULL:  # two heads joined: only before rmap 39
+        _free_anon_vma(s, anon_vma)
 
 
 def anon_vma_shift(s, importer, exporter):
-    """Do nothing: rmap 39 moves boundaries without linking the importer (defect D1)."""
+    """Let the vma that takes pages over at a shifted boundary have their anon_vma: not in rmap 39 (defect D1).
+
+    Source: "mprotect propagate anon_vma", 18 June 2004, mm/mmap.c, ``vma_adjust`` (2.6.8).
+    """
+    anon_vma = s.vma[exporter].anon_vma
+    if s.glob[0].rules & (RULE_FIX_PROPAGATE | RULE_PROPAGATE_ALL):
+        if s.vma[importer].anon_vma == NULL and anon_vma != NULL:
+            _adopt(s, importer, anon_vma)
 
 
-def anon_vma_moved(s, vma, source):
-    """Do nothing: rmap 39 lets moved pages land in a vma without their anon_vma (defect D2)."""
+def anon_vma_moved(s, vma, anon_vma):
+    """Let the vma that moved pages go to have their anon_vma: not in rmap 39 (defect D2)."""
+    if s.glob[0].rules & RULE_FIX_MOVE_MERGE:
+        if s.vma[vma].anon_vma == NULL and anon_vma != NULL:
+            _adopt(s, vma, anon_vma)
 
 
 def anon_vma_unlink(s, vma):
@@ -274,6 +335,8 @@ def anon_vma_unlink(s, vma):
 
 def anon_vmas_compatible(s, a, b):
     """Return whether vmas with these anon_vmas may become one: unless both are set and differ."""
+    if s.glob[0].rules & RULE_MERGE_PRE_RMAP39:
+        return True
     return a == NULL or b == NULL or a == b
 
 
@@ -288,6 +351,8 @@ def merge_side(s, vma, flags, file, anon_vma, pgoff_fits):
         return SIDE_FLAGS
     if v.file != file:
         return SIDE_FILE
+    if s.glob[0].rules & RULE_MERGE_PRE_RMAP39:  # no test of the anon_vma, and none of an anonymous pgoff
+        return SIDE_OK if file == 0 or pgoff_fits else SIDE_PGOFF_FILE
     if not (anon_vma == NULL or v.anon_vma == NULL or anon_vma == v.anon_vma):
         return SIDE_ANON_DIFF
     if not pgoff_fits:
@@ -298,6 +363,8 @@ def merge_side(s, vma, flags, file, anon_vma, pgoff_fits):
 def anon_rmap_bug(s, page, vma, vpn):
     """Return which BUG_ON of ``page_add_anon_rmap`` mapping `page` at `vpn` would hit, or BUG_NONE."""
     v = s.vma[vma]
+    if s.glob[0].rules & RULE_MERGE_PRE_RMAP39:  # layout only: mappings mean nothing
+        return BUG_NONE
     if v.anon_vma == NULL:
         return BUG_NO_ANON_VMA
     if page != NULL and s.page[page].mapcount > 0:
@@ -316,6 +383,8 @@ def page_add_anon_rmap(s, page, vma, vpn):
     """
     p = s.page[page]
     v = s.vma[vma]
+    if v.anon_vma == NULL:  # reached only before rmap 39, where `anon_rmap_bug` lets everything pass
+        _adopt(s, vma, _alloc_anon_vma(s, s.mm[v.mm].owner))
     if p.mapcount == 0:
         a = s.rmap.anon_vma[v.anon_vma]
         if p.mapping_id != a.id:  # else it comes back: counted before

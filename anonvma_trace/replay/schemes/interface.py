@@ -54,7 +54,7 @@ anon_vma_merge = _bind("anon_vma_merge", "(s, vma, next): `next` disappears into
 anon_vma_shift = _bind("anon_vma_shift", "(s, importer, exporter): their common boundary is about to move.")
 anon_vma_moved = _bind(
     "anon_vma_moved",
-    "(s, vma, source): `source`'s pages are about to move into `vma`, which a merge made room in.",
+    "(s, vma, anon_vma): pages of `anon_vma` (NULL: of none) are about to move into `vma`.",
 )
 anon_vma_unlink = _bind("anon_vma_unlink", "(s, vma): `vma` is about to be freed.")
 anon_vmas_compatible = _bind(
