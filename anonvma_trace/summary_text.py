@@ -61,7 +61,7 @@ def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
     vmas, more, merges = baseline["vmas"], baseline["vmas_more"], baseline["merges"]
     return [
         f"under {baseline['rule']}: peak {vmas['peak']:,}, mean {vmas['mean']:,.1f}, {vmas['live']:,} at the end",
-        f"this replay has {more['peak']:+,} at the peak, {more['mean']:+,.1f} in the mean, {more['live']:+,} at the end",
+        f"here {more['peak']:+,} at the peak, {more['mean']:+,.1f} in the mean, {more['live']:+,} at the end",
         f"{merges['merged']:,} of {merges['attempts']:,} merges succeeded there",
     ]
 

@@ -150,8 +150,8 @@ class FtraceStream:
         if missing > 0:
             self._missing_events += missing
             message = (
-                f"{reader.path}: expected the {reader.announced} events that its header announces, found {reader.events}: "
-                f"a part of the file is missing; copy it again"
+                f"{reader.path}: expected the {reader.announced} events that its header announces, "
+                f"found {reader.events}: a part of the file is missing; copy it again"
             )
             self.diagnostics.append(Diagnostic("warning", "events-missing", message))
 

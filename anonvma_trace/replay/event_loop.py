@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..events import OPS
 from .compiled import entry_point, kernel
 from .faults import fault, touch
+from .file_rmap import reclaim_file_page
 from .headroom import blocks_over, has_room
 from .layout import (
     DIAG_BAD_FORK,
@@ -86,6 +87,8 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
         return has_room(s, 0, 0, 0, 0, 0)
     if op == OP_SCAN:
         return has_room(s, 0, 0, 0, 0, 3 * min(length, glob.n_active + glob.n_inactive))
+    if op == OP_RECLAIM:
+        return has_room(s, glob.vmas_live, 0, 0, 0, 2)  # one of a file may visit every vma
     proc = find_process(s, pid)
     if proc == NULL:
         return has_room(s, 1, 1, 0, 0, 1)
@@ -183,10 +186,12 @@ def replay_events(
             pass
         elif code == OP_FORK and (child[row] < 0 or child[row] == pid[row]):
             log_diagnostic(s, DIAG_BAD_FORK, NULL, 0, pid[row], child[row])
+        elif code == OP_RECLAIM and addr[row] == NOT_GIVEN and frame[row] == NOT_GIVEN and file[row] != 0:
+            reclaim_file_page(s, file[row], max(pgoff[row], 0))
         elif code >= OP_RECLAIM and code <= OP_SWAP_OUT:
             if addr[row] != NOT_GIVEN:
                 glob.proc = find_process(s, pid[row])
-            page = named_page(s, glob.proc, addr[row], start, frame[row], file[row])
+            page = named_page(s, glob.proc, addr[row], start, frame[row])
             if page != NULL:
                 if code == OP_RECLAIM:
                     shrink_page(s, page)

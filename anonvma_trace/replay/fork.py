@@ -16,6 +16,7 @@ from .layout import (
     VM_LOCKED,
     VM_SHARED,
 )
+from .locks import LOCK_EXIT, LOCK_FORK, count_locks
 from .log import log_vma_span
 from .memory import zap_page_range
 from .mmap import copy_of_vma, enter_vma, remove_vma
@@ -72,6 +73,7 @@ def dup_mmap(s, parent_mm, child_proc):
         if s.vma[vma].vm_flags & VM_DONTCOPY == 0:
             child = copy_of_vma(s, vma, mm)
             s.vma[child].vm_flags &= ~VM_LOCKED
+            count_locks(s, LOCK_FORK, s.vma[vma].file, 1, 1, s.vma[vma].anon_vma)
             enter_vma(s, child)
             anon_vma_fork(s, child, vma)
             copy_page_range(s, vma, child)
@@ -92,6 +94,7 @@ def exit_mmap(s, mm):
     while s.mm[mm].first != NULL:
         vma = s.mm[mm].first
         log_vma_span(s, vma)
+        count_locks(s, LOCK_EXIT, s.vma[vma].file, 0, 0, s.vma[vma].anon_vma)
         anon_vma_unlink(s, vma)
         remove_vma(s, vma)
 

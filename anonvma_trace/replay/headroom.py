@@ -10,6 +10,7 @@ from .compiled import kernel
 from .layout import (
     LOG_ANON_VMAS,
     LOG_DIAGNOSTICS,
+    LOG_FILE_WALKS,
     LOG_MEMBERS,
     LOG_MERGES,
     LOG_SPANS,
@@ -77,6 +78,7 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks):
         and _log_has_room(s, LOG_MERGES, n_vmas + FEW)
         and _log_has_room(s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + FEW)
         and _log_has_room(s, LOG_WALKS, n_walks + FEW)
+        and _log_has_room(s, LOG_FILE_WALKS, FEW)
         and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + FEW)
     )
 

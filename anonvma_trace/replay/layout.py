@@ -140,7 +140,8 @@ DIAGNOSTICS: tuple[tuple[str, str, str], ...] = (
         "pid {pid}: the page first mapped at {addr:#x} points to a freed anon_vma; {a} ptes unreachable",
     ),
     ("finding", "bug", "pid {pid}: BUG in page_add_anon_rmap at {addr:#x} ({bug}); the event was undone"),
-    ("warning", "file-walk", "reclaim of a page of a file: not replayed; nothing was done"),
+    ("warning", "file-page", "this row can name an anonymous page only, not one of a file; nothing was done"),
+    ("warning", "file-page-not-mapped", "nobody maps page {a} of this file now; nothing was done"),
     ("info", "process-invented", "pid {pid} was not known before this event; it begins with an empty mm"),
     ("warning", "madvise-locked", "pid {pid}: MADV_DONTNEED at {addr:#x} stopped at a locked vma"),
 )
@@ -162,7 +163,8 @@ DIAGNOSTICS: tuple[tuple[str, str, str], ...] = (
     DIAG_UNREACHABLE,
     DIAG_DANGLING,
     DIAG_BUG,
-    DIAG_FILE_WALK,
+    DIAG_FILE_PAGE,
+    DIAG_FILE_PAGE_NOT_MAPPED,
     DIAG_PROCESS_INVENTED,
     DIAG_MADVISE_LOCKED,
 ) = range(len(DIAGNOSTICS))
@@ -333,8 +335,38 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
         "overhead_bytes",
     ),
     "diagnostics": ("event", "code", "proc", "addr", "a", "b"),
+    "file_walks": (
+        "event",
+        "ts",
+        "proc",
+        "addr",
+        "file",
+        "pgoff",
+        "purpose",
+        "mapcount",
+        "list_length",
+        "vmas_visited",
+        "miss_rss",
+        "miss_range",
+        "miss_none",
+        "miss_swap",
+        "miss_other",
+        "hits",
+        "unreachable",
+        "early_stop",
+        "outcome",
+    ),
 }
-LOG_ANON_VMAS, LOG_MERGES, LOG_WALKS, LOG_SPANS, LOG_MEMBERS, LOG_TIMELINE, LOG_DIAGNOSTICS = range(7)
+(
+    LOG_ANON_VMAS,
+    LOG_MERGES,
+    LOG_WALKS,
+    LOG_SPANS,
+    LOG_MEMBERS,
+    LOG_TIMELINE,
+    LOG_DIAGNOSTICS,
+    LOG_FILE_WALKS,
+) = range(len(LOG_FIELDS))
 
 # `ints` begins with four words for each region of the log, then holds these parts:
 REGION_BASE, REGION_ROWS, REGION_CAP, REGION_WIDTH = range(4)
@@ -409,6 +441,22 @@ _COUNTERS = (
     "unmapped",
     "locked_fail",
     "young_fail",
+    # reclaim of pages of files
+    "file_pages_looked_at",
+    "file_walks",
+    "file_vmas_visited",
+    "file_miss_rss",
+    "file_miss_none",
+    "file_miss_swap",
+    "file_miss_other",
+    "file_hits",
+    "file_early_stops",
+    "file_unreachable",
+    "file_list_length_sum",
+    "file_activated",
+    "file_unmapped",
+    "file_locked_fail",
+    "file_young_fail",
     # the rest
     "bugs",
     "unmapped_faults",
@@ -460,7 +508,9 @@ _PARTS = (
     "visited_base",  # histogram of vmas visited by walk
     "visited_cap",
     "visited_need",
+    "file_visited_base",  # the same for walks of file pages
     "lengths_base",  # histogram of list lengths, as large as that of visits
+    "locks_base",  # locks by operation, see `locks`
     "by_case_base",  # merges by case, 9 words
     "refused_base",  # refused sides by reason, one word for each of MERGE_SIDES
     "peaks_base",  # N_PEAKS rows of the timeline

@@ -19,6 +19,7 @@ from .layout import (
     VM_SPECIAL,
     VM_WRITE,
 )
+from .locks import LOCK_MUNMAP, LOCK_STACK_GROWTH, LOCK_VMA_ADJUST, LOCK_VMA_LINK, count_locks
 from .log import log_row, log_vma_span
 from .memory import make_pages_present, zap_page_range
 from .pools import alloc_vma, free_vma
@@ -63,6 +64,7 @@ def new_vma(s, mm, start, end, flags, file, pgoff):
     v.member = NULL
     v.mm = mm
     v.span_from = s.glob[0].event
+    count_locks(s, LOCK_VMA_LINK, file, 1, 0, NULL)
     enter_vma(s, vma)
     return vma
 
@@ -116,6 +118,9 @@ def vma_adjust(s, vma, start, end, pgoff):
             elif end < v.end or end > n.start:
                 adjust_next = end - n.start
         log_vma_span(s, vma)
+        concerned = after if adjust_next != 0 or remove_next != 0 else NULL
+        neighbour = s.vma[concerned].anon_vma if concerned != NULL else NULL
+        count_locks(s, LOCK_VMA_ADJUST, v.file, 1, 0, v.anon_vma if v.anon_vma != NULL else neighbour)
         if adjust_next != 0:
             log_vma_span(s, after)
             if adjust_next < 0:
@@ -153,6 +158,7 @@ def split_vma(s, vma, addr, new_below):
         n.start = addr
         n.pgoff += addr - v.start
         v.end = addr
+    count_locks(s, LOCK_VMA_ADJUST, v.file, 1, 0, v.anon_vma)
     enter_vma(s, new)
     anon_vma_link(s, new)
     return new
@@ -316,6 +322,7 @@ def do_munmap(s, mm, start, end):
         if last == vma:
             vma = below
     first = vma
+    count_locks(s, LOCK_MUNMAP, 0, 1, 1, NULL)
     while vma != NULL and s.vma[vma].start < end:
         zap_page_range(s, vma, s.vma[vma].start, s.vma[vma].end)
         vma = s.vma[vma].next
@@ -323,6 +330,7 @@ def do_munmap(s, mm, start, end):
     while vma != NULL and s.vma[vma].start < end:
         after = s.vma[vma].next
         log_vma_span(s, vma)
+        count_locks(s, LOCK_MUNMAP, 0, 0, 0, s.vma[vma].anon_vma)
         anon_vma_unlink(s, vma)
         remove_vma(s, vma)
         vma = after
@@ -409,6 +417,7 @@ def expand_stack(s, vma, vpn):
     anon_vma_prepare(s, vma)
     log_vma_span(s, vma)
     v = s.vma[vma]
+    count_locks(s, LOCK_STACK_GROWTH, 0, 1, 0, v.anon_vma)
     v.pgoff -= v.start - vpn
     v.start = vpn
 

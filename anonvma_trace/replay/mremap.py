@@ -12,6 +12,7 @@ from .layout import (
     VM_DONTEXPAND,
     VM_LOCKED,
 )
+from .locks import LOCK_VMA_LINK, count_locks
 from .log import log_diagnostic
 from .memory import make_pages_present
 from .mmap import copy_of_vma, do_munmap, enter_vma, vma_adjust, vma_merge
@@ -54,6 +55,7 @@ def copy_vma(s, vma, start, length, pgoff):
         n.start = start
         n.end = start + length
         n.pgoff = pgoff
+        count_locks(s, LOCK_VMA_LINK, n.file, 1, 0, n.anon_vma)
         enter_vma(s, new)
         anon_vma_link(s, new)
     return new

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from .compiled import kernel
 from .frames import page_of_frame
-from .layout import DIAG_FILE_WALK, DIAG_NOT_ANON, DIAG_UNKNOWN_FRAME, NULL, PG_ANON_KIND
+from .layout import DIAG_FILE_PAGE, DIAG_NOT_ANON, DIAG_UNKNOWN_FRAME, NULL, PG_ANON_KIND
 from .log import log_diagnostic
 from .reclaim import anon_page_at
 
 
 @kernel
-def named_page(s, proc, address, vpn, frame, file):
+def named_page(s, proc, address, vpn, frame):
     """Return the mapped anonymous page that a row names by address or frame, or NULL (told in diagnostics)."""
     page = NULL
     if address != -1:
@@ -23,10 +23,8 @@ def named_page(s, proc, address, vpn, frame, file):
         if page == NULL:
             log_diagnostic(s, DIAG_UNKNOWN_FRAME, proc, 0, frame, 0)
         elif s.page[page].pg_flags & PG_ANON_KIND == 0:
-            log_diagnostic(s, DIAG_FILE_WALK, proc, 0, 0, 0)
+            log_diagnostic(s, DIAG_FILE_PAGE, proc, 0, 0, 0)
             page = NULL
-    elif file != 0:
-        log_diagnostic(s, DIAG_FILE_WALK, proc, 0, 0, 0)
     else:
         log_diagnostic(s, DIAG_NOT_ANON, proc, 0, 0, 0)
     return page

@@ -26,6 +26,7 @@ from .layout import (
     VM_FLAG_NAMES,
     State,
 )
+from .locks import LOCK_WORDS, OPERATIONS
 
 _ADDRESS_BITS = np.uint64(PAGE_SHIFT)
 
@@ -177,6 +178,11 @@ class ResultBuilder:
             pa.array(f["early_stop"] != 0),
             _named(f["outcome"], WALK_OUTCOMES),
         ]
+
+    def _file_walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+        place = [_described(f["file"], self._file), pa.array(f["pgoff"].astype(np.uint64))]
+        columns = self._walks(f | {"anon_vma": f["file"]}, state)
+        return [*columns[:4], *place, *columns[5:]]
 
     def _vma_spans(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
         return [
@@ -363,6 +369,8 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     reclaim["ptes_read"] = g["miss_none"] + g["miss_swap"] + g["miss_other"] + g["hits"]
     visited = state.ints[g["visited_base"] : g["visited_base"] + g["visited_cap"]]
     reclaim["visited_per_walk"] = _distribution(visited)
+    summary["file_reclaim"] = _file_reclaim(state, g)
+    summary["locks"] = _locks(state)
     summary["overhead_bytes"] = {"i386": g["overhead_i386_peak"], "x86_64": g["overhead_x86_64_peak"]}
     summary["findings"] = {
         "unreachable_pages": int(np.count_nonzero(lost_pages)),
@@ -373,6 +381,41 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     extra = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
     summary["extra"] = {name: g[name] for name in (*extra, "invented_vmas", "segv")}
     return summary
+
+
+def _file_reclaim(state: State, g: dict[str, int]) -> dict[str, Any]:
+    """Return the counters of walks of file pages; nonlinear vmas cannot stand in an event table."""
+    names = (
+        "walks",
+        "vmas_visited",
+        "miss_rss",
+        "miss_none",
+        "miss_swap",
+        "miss_other",
+        "hits",
+        "early_stops",
+    )
+    names += ("unreachable", "list_length_sum", "activated", "unmapped", "locked_fail", "young_fail")
+    block: dict[str, Any] = {"pages": g["file_pages_looked_at"], "miss_range": 0}
+    block |= {name: g[f"file_{name}"] for name in names}
+    block["ptes_read"] = block["miss_none"] + block["miss_swap"] + block["miss_other"] + block["hits"]
+    visited = state.ints[g["file_visited_base"] : g["file_visited_base"] + g["visited_cap"]]
+    block["visited_per_walk"] = _distribution(visited)
+    return block | {"clusters": 0, "ptes_swept": 0, "unmapped_other": 0}
+
+
+def _locks(state: State) -> dict[str, Any]:
+    """Return the locks taken by operation, before the patch and with it; null where only another scheme knows."""
+    base = state.glob[0].locks_base
+    words = state.ints[base : base + LOCK_WORDS * len(OPERATIONS)].reshape(-1, LOCK_WORDS).tolist()
+    counts: dict[str, Any] = {}
+    for operation, (i_mmap, before, after, anon_vma) in zip(OPERATIONS, words, strict=True):
+        known = operation != "walk"  # before: one for each mm of the family looked at, which anonmm decides
+        counts[operation] = {
+            "before": {"i_mmap_lock": i_mmap, "page_table_lock": before if known else None},
+            "after": {"i_mmap_lock": i_mmap, "page_table_lock": after, "anon_vma_lock": anon_vma},
+        }
+    return counts
 
 
 def compare_vma_counts(state: State, baseline: State) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .layout import (
     VMA,
     State,
 )
+from .locks import LOCK_WORDS, OPERATIONS
 from .schemes.anon_vma import ANON_VMA, AnonVmaTables
 from .schemes.members import MEMBER
 from .table import Table
@@ -47,7 +48,9 @@ _INT_PARTS = {
     "file": (1, 1 << 14),
     "member": (1, 1 << 12),
     "visited": (1, 1 << 12),
+    "file_visited": (1, 1 << 12),
     "lengths": (1, 1 << 12),
+    "locks": (LOCK_WORDS, len(OPERATIONS)),
     "by_case": (1, 9),
     "refused": (1, len(MERGE_SIDES)),
     "peaks": (TIMELINE_WIDTH, N_PEAKS),
@@ -136,7 +139,7 @@ def _with_ints(state: State, entries: dict[str, int]) -> State:
 
 def _part_size(state: State, part: str) -> int:
     """Words of a part of `ints` that is not a hash table, as it is laid out now."""
-    if part in ("visited", "lengths"):
+    if part in ("visited", "file_visited", "lengths"):
         return int(state.glob[0].visited_cap)
     words, entries = _INT_PARTS[part]
     return words * entries
@@ -233,7 +236,7 @@ def _grow_ints(state: State) -> State:
     for part in _HASHES:
         if entries[part] < used[part]:
             entries[part] = _doubled(entries[part], 2 * used[part])
-    entries["visited"] = entries["lengths"] = _doubled(int(glob.visited_cap), visits)
+    entries |= dict.fromkeys(("visited", "file_visited", "lengths"), _doubled(int(glob.visited_cap), visits))
     pids = _hash_words(state, "pid")
     frames = _hash_words(state, "frame")
     state = _with_ints(state, entries)

@@ -69,7 +69,7 @@ def summary_of(replay):
     """The summary without what the model does not know: the trace, settings, and further keys of `extra`."""
     summary = replay.summary()
     known = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
-    outside = ("trace", "scheme", "rules", "options", "checked_events", "violations")
+    outside = ("trace", "scheme", "rules", "options", "checked_events", "violations", "locks", "file_reclaim")
     shown = {key: value for key, value in summary.items() if key not in outside}
     return shown | {"extra": {key: summary["extra"][key] for key in known}}
 

@@ -61,6 +61,7 @@ from ..layout import (
     WALK_SUCCESS,
     record,
 )
+from ..locks import LOCK_PREPARE, LOCK_WALK, count_locks
 from ..log import log_diagnostic, log_row, log_vma_span
 from ..page_table import find_pte
 from .interface import register_scheme
@@ -157,6 +158,7 @@ def _alloc_anon_vma(s, proc):
         glob.anon_vma_top += 1
     glob.anon_vma_id += 1
     glob.anon_vmas_allocated += 1
+    count_locks(s, LOCK_PREPARE, 0, 0, 1, NULL)
     a = s.rmap.anon_vma[row]
     a.id = glob.anon_vma_id
     a.head = NULL
@@ -531,6 +533,7 @@ def _walk_anon_vma(s, page, purpose, slot, force, referenced):
             log_diagnostic(s, DIAG_UNREACHABLE, np.int64(p.proc), p.first_vpn, unreachable, 0)
     early_stop = 1 if visited < list_length else 0
 
+    count_locks(s, LOCK_WALK, 0, 0, visited - miss_rss - miss_range, anon_vma if alive else NULL)
     glob.walks += 1
     glob.vmas_visited += visited
     glob.miss_rss += miss_rss
