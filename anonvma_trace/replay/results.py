@@ -385,7 +385,7 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
 
 def _file_reclaim(state: State, g: dict[str, int]) -> dict[str, Any]:
     """Return the counters of walks of file pages; nonlinear vmas cannot stand in an event table."""
-    names = (
+    names: tuple[str, ...] = (
         "walks",
         "vmas_visited",
         "miss_rss",
