@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,25 @@ from anonvma_trace.replay.results import render_vm_flags
 def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     """Return rows as a batch of the event table."""
     return pa.RecordBatch.from_pylist(rows, schema=EVENT_SCHEMA)
+
+
+# Reading fields of NumPy records one by one is slow, and the state is looked at after every event.
+
+
+@cache
+def record_type(dtype: np.dtype) -> type:
+    return namedtuple("Record", dtype.names)
+
+
+def record(table, at: int):
+    """Return one row of a table of the core, its fields as plain integers."""
+    return record_type(table.array.dtype)(*table.array[at].item())
+
+
+def where(table, field: str, bits: int = -1):
+    """Yield the rows of a table in which one of the bits of the field is set."""
+    kind = record_type(table.array.dtype)
+    return (kind(*values) for values in table.array[(table.array[field] & bits) != 0].tolist())
 
 
 class CoreReplay:
@@ -81,43 +102,40 @@ class CoreReplay:
         mm_rows = {row: key for key, row in mms.items()}
         return {
             "mms": {key: self._mm(row) for key, row in mms.items()},
-            "processes": {
-                int(p.pid): mm_rows[int(p.mm)] for p in s.proc.array[1 : s.glob[0].proc_top] if p.mm
-            },
-            "anon_vmas": {int(a.id): self._list(int(a.head), mm_rows) for a in s.rmap.anon_vma.array if a.id},
-            "pages": {int(p.serial): self._page(p) for p in s.page.array if p.pg_flags & PG_ANON_KIND},
+            "processes": {int(p.pid): mm_rows[int(p.mm)] for p in where(s.proc, "mm")},
+            "anon_vmas": {int(a.id): self._list(int(a.head), mm_rows) for a in where(s.rmap.anon_vma, "id")},
+            "pages": {int(p.serial): self._page(p) for p in where(s.page, "pg_flags", PG_ANON_KIND)},
             "slots": {
-                int(slot.id): (int(slot.map), int(s.page[slot.page].serial) if slot.page else None)
-                for slot in s.slot.array
-                if slot.map
+                int(slot.id): (int(slot.map), int(record(s.page, slot.page).serial) if slot.page else None)
+                for slot in where(s.slot, "map")
             },
-            "active": self._lru(int(s.glob[0].active_head)),
-            "inactive": self._lru(int(s.glob[0].inactive_head)),
+            "active": self._lru(int(record(s.glob, 0).active_head)),
+            "inactive": self._lru(int(record(s.glob, 0).inactive_head)),
         }
 
     def _mms(self) -> dict[Any, int]:
         """Return the live mms by the pid of their owner, (pid, n) where one process owns several."""
         s = self.core.state
         by_pid: dict[int, list[int]] = {}
-        rows = [row for row in range(1, int(s.glob[0].mm_top)) if s.mm[row].users]
+        rows = [row for row in range(1, int(record(s.glob, 0).mm_top)) if record(s.mm, row).users]
         for row in rows:
-            by_pid.setdefault(int(s.proc[s.mm[row].owner].pid), []).append(row)
+            by_pid.setdefault(int(record(s.proc, record(s.mm, row).owner).pid), []).append(row)
         keys = {}
         for pid, owned in by_pid.items():
             # Rows are reused, so the order of creation is that of the vmas' owner rows, then unknown: by row.
-            owned.sort(key=lambda row: (int(s.mm[row].owner), row))
+            owned.sort(key=lambda row: (int(record(s.mm, row).owner), row))
             for n, row in enumerate(owned, 1):
                 keys[pid if len(owned) == 1 else (pid, n)] = row
         return keys
 
     def _mm(self, row: int) -> dict[str, Any]:
         s = self.core.state
-        mm = s.mm[row]
+        mm = record(s.mm, row)
         vmas = []
         vma = int(mm.first)
         while vma:
-            v = s.vma[vma]
-            anon_vma = int(s.rmap.anon_vma[v.anon_vma].id) if v.anon_vma else None
+            v = record(s.vma, vma)
+            anon_vma = int(record(s.rmap.anon_vma, v.anon_vma).id) if v.anon_vma else None
             flags = int(v.vm_flags)
             vmas.append(
                 (
@@ -157,11 +175,11 @@ class CoreReplay:
         young = bool(pte & PTE_YOUNG)
         row = pte >> PTE_SHIFT
         if pte & PTE_SWAP:
-            return ("swap", int(s.slot[row].id))
+            return ("swap", int(record(s.slot, row).id))
         if pte & PTE_ZERO:
             return ("zero", young)
         writable, dirty = bool(pte & PTE_WRITE), bool(pte & PTE_DIRTY)
-        page = s.page[row]
+        page = record(s.page, row)
         if page.pg_flags & PG_ANON_KIND:
             return ("page", int(page.serial), writable, young, dirty)
         return ("file", self._file(int(page.slot)), int(page.index), writable, young, dirty)
@@ -169,7 +187,7 @@ class CoreReplay:
     def _page(self, p):
         s = self.core.state
         anon = bool(p.pg_flags & PG_ANON)
-        dangling = anon and s.rmap.anon_vma[p.mapping].id != p.mapping_id
+        dangling = anon and record(s.rmap.anon_vma, p.mapping).id != p.mapping_id
         return (
             int(p.mapcount),
             anon,
@@ -179,21 +197,21 @@ class CoreReplay:
             bool(p.pg_flags & PG_REFERENCED),
             bool(p.pg_flags & PG_ACTIVE),
             bool(p.pg_flags & PG_DIRTY),
-            int(s.slot[p.slot].id) if p.slot else None,
+            int(record(s.slot, p.slot).id) if p.slot else None,
         )
 
     def _list(self, vma: int, mm_rows: dict[int, Any]):
         s = self.core.state
         members = []
         while vma:
-            members.append((mm_rows[int(s.vma[vma].mm)], int(s.vma[vma].start)))
-            vma = int(s.vma[vma].anon_next)
+            members.append((mm_rows[int(record(s.vma, vma).mm)], int(record(s.vma, vma).start)))
+            vma = int(record(s.vma, vma).anon_next)
         return members
 
     def _lru(self, page: int):
         s = self.core.state
         pages = []
         while page:
-            pages.append(int(s.page[page].serial))
-            page = int(s.page[page].lru_next)
+            pages.append(int(record(s.page, page).serial))
+            page = int(record(s.page, page).lru_next)
         return pages

@@ -6,6 +6,7 @@ Plain objects, lists and dicts, written from the specification of the operations
     naive_objects   what there is: mm, vma, anon_vma, page, slot, pte
     naive_rmap      anon_vma lists, mappings of pages, walks; the state of the replay
     naive_memory    ptes, faults, swap, reclaim
+    naive_files     walks and reclaim of file pages
     naive_layout    merge, split, munmap, mprotect, mremap, fork
     naive           rows of the event table become calls of these
     naive_results   state, summary and result tables, told from the state
@@ -35,7 +36,7 @@ from anonvma_trace.events import (
 
 from .naive_checks import findings, violations
 from .naive_layout import NaiveLayout
-from .naive_objects import RWX, KernelBug, Page, PresentPte, Process, SwapPte
+from .naive_objects import RULES, RWX, KernelBug, Page, PresentPte, Process, SwapPte
 from .naive_results import NaiveResults
 
 END_OF_MEMORY = 1 << 52  # pages
@@ -51,7 +52,7 @@ ADVICE_FLAGS = {  # advice -> flags it sets, flags it clears
 }
 
 # Only ever appended to, and never by an event that may have to be undone.
-LOGS = ("merges", "walks", "bugs", "closed_spans")
+LOGS = ("merges", "walks", "file_walks", "bugs", "closed_spans")
 
 
 def page_range(addr, length):
@@ -77,17 +78,22 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         Options of the same names.
     brk_flags : str, optional
         "rw" or "rwx" in place of what the metadata say.
+    rules : iterable of str
+        Names of `RULES`. Under "merge_pre_rmap39" only the layout means something: vmas without their
+        anon_vmas (and without pgoff where there is no file), and `merges`.
 
     Attributes
     ----------
-    merges, walks : list of dict
+    merges, walks, file_walks : list of dict
         Rows of these result tables.
     bugs : list of tuple (event, name)
         Events left out because the kernel would have stopped.
     """
 
-    def __init__(self, metadata=None, *, invent_vmas=True, brk_flags=None, instant_free=True):
+    def __init__(self, metadata=None, *, invent_vmas=True, brk_flags=None, instant_free=True, rules=()):
         super().__init__()
+        self.rules = frozenset(rules)
+        assert self.rules <= set(RULES), rules
         self.metadata = metadata or TraceMetadata()
         self.invent_vmas, self.instant_free = invent_vmas, instant_free
         self.heap_flags = frozenset(prot_flags(7 if (brk_flags or self.metadata.brk_flags) == "rwx" else 3))
@@ -337,6 +343,11 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         return page if isinstance(page, Page) and page.mapcount else None
 
     def _row_reclaim(self, row):
+        if "addr" not in row and "file" in row:
+            page = self.file_pages.get((row["file"], row.get("pgoff", 0)))
+            if page:
+                self.shrink_file_page(page)
+            return
         page = self._named_page(row)
         if page:
             self.shrink_named(page)

@@ -60,7 +60,7 @@ def findings(replay):
 def violations(replay):
     """Return the broken invariants that no defect of the patch explains."""
     broken = []
-    if not replay.counts["lossy_merges"]:
+    if "merge_pre_rmap39" not in replay.rules and not replay.counts["lossy_merges"]:
         broken += [f"{text}, though no merge lost an anon_vma" for text in findings(replay)]
     for check in (
         _check_mapcounts,
@@ -115,7 +115,8 @@ def _check_layout(replay):
         for v, following in zip_longest(mm.vmas, mm.vmas[1:]):
             if v.mm is not mm or v.start >= v.end or (following and v.end > following.start):
                 yield f"I5 vma {v.id} of pid {mm.owner.pid} [{v.start}, {v.end}) is empty or overlaps"
-            if v.pgoff - v.start != v.slide:
+            pgoff_means = v.file is not None or "merge_pre_rmap39" not in replay.rules
+            if pgoff_means and v.pgoff - v.start != v.slide:
                 yield f"I6 vma {v.id} was made with pgoff - start = {v.slide}, now {v.pgoff - v.start}"
         for vpn in mm.ptes:
             if mm.vma_at(vpn) is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .naive_memory import NaiveMemory
+from .naive_files import NaiveFiles
 from .naive_objects import RWX, SPECIAL, Mm, PresentPte, Vma
 
 
-class NaiveLayout(NaiveMemory):
+class NaiveLayout(NaiveFiles):
     """What changes the vmas of an mm."""
 
     # ---- vmas and mms come and go
@@ -81,6 +81,11 @@ class NaiveLayout(NaiveMemory):
             elif following and (wanted < v.end or wanted > following.start):
                 assert v.end == following.start
                 adjust_next = wanted - following.start
+            if adjust_next and self.rules & {"fix_propagate", "propagate_all"}:
+                grows, shrinks = (v, following) if adjust_next > 0 else (following, v)
+                self.anon_vma_import(grows, shrinks)
+            if removed and "propagate_all" in self.rules:
+                self.anon_vma_import(v, following)
             v.start, v.end, v.pgoff = start, end, pgoff
             if adjust_next:
                 following.start += adjust_next
@@ -133,8 +138,6 @@ class NaiveLayout(NaiveMemory):
             else:
                 case = 8 if exact else 3
                 self.vma_adjust(area, addr, above.end, above.pgoff - (end - addr))
-        if survivor and survivor.anon_vma is None and anon_vma is not None:
-            self.counts["lossy_merges"] += 1  # defects D1 (cases 4, 5) and D2 (1, 2, 3)
         if counted:
             row = self._merge_row(mm, addr, end, case, left, right)
             row["left_new"] = self._is_new(left, file, left_fits)
@@ -146,8 +149,7 @@ class NaiveLayout(NaiveMemory):
             row["self"] = source is not None and left != "special" and source in (below, above)
         return survivor
 
-    @staticmethod
-    def _side(neighbour, flags, anon_vma, file, fits):
+    def _side(self, neighbour, flags, anon_vma, file, fits):
         """Return "ok" or the first reason why the range cannot join this neighbour."""
         if neighbour is None:
             return "not_adjacent"
@@ -159,11 +161,28 @@ class NaiveLayout(NaiveMemory):
             return "file"
         if neighbour.close_op:
             return "close_op"
-        if anon_vma is not None and neighbour.anon_vma is not None and anon_vma is not neighbour.anon_vma:
+        if not self.compatible(anon_vma, neighbour.anon_vma):
             return "anon_diff"
-        if not fits:
-            return "pgoff_anon" if file is None else "pgoff_file"
+        if not fits and file is not None:
+            return "pgoff_file"
+        if not fits and "merge_pre_rmap39" not in self.rules:
+            return "pgoff_anon"
         return "ok"
+
+    def find_mergeable_anon_vma(self, v):
+        """Return the anon_vma of a neighbour that mprotect might make one with `v`, or None (rmap 40)."""
+        following, before = v.mm.after(v), v.mm.before(v.start)
+        above = following if following and following.start == v.end else None
+        below = before if before and before.end == v.start else None
+        for near, fits in (
+            (above, above and above.pgoff == v.index_of(v.end)),
+            (below, below and below.index_of(below.end) == v.pgoff),
+        ):
+            if near and near.anon_vma is not None:
+                flags = (v.flags - set(RWX)) | (near.flags & set(RWX))
+                if self._side(near, flags, None, v.file, fits) == "ok":
+                    return near.anon_vma
+        return None
 
     @staticmethod
     def _is_new(reason, file, fits):
@@ -245,12 +264,17 @@ class NaiveLayout(NaiveMemory):
         pgoff = v.index_of(start)
         merged = self.vma_merge(v.mm, prev, start, end, flags, v.anon_vma, v.file, pgoff)
         if merged:
+            self._look_for_loss(merged, v.anon_vma)
             v = merged
         else:
             self._isolate(v, start, end)
         v.flags = flags
         self._change_protection(v, start, end)
         return v
+
+    def _look_for_loss(self, merged, anon_vma):
+        """Count merges that gave pages of an anon_vma to a vma without: the defects D1 and D2."""
+        self.counts["lossy_merges"] += merged.anon_vma is None and anon_vma is not None
 
     def _isolate(self, v, start, end):
         """Split `v` so that it is exactly [start, end): the lower border first."""
@@ -379,3 +403,7 @@ class NaiveLayout(NaiveMemory):
         merged = self.vma_merge(mm, prev, start, end, v.flags, v.anon_vma, v.file, pgoff, source=v)
         if not merged:
             self._new_vma(mm, start, end, v.flags, pgoff, v.file, v.anon_vma)
+            return
+        if "fix_move_merge" in self.rules:
+            self.anon_vma_import(merged, v)
+        self._look_for_loss(merged, v.anon_vma)

@@ -66,7 +66,7 @@ class NaiveMemory(NaiveRmap):
     # ---- mapping and unmapping
 
     def _map_file_page(self, mm, vpn, file, pgoff, writable, dirty):
-        page = self.file_pages.setdefault((file, pgoff), FilePage(file, pgoff))
+        page = self.file_pages.setdefault((file, pgoff), FilePage(file, pgoff, mm.owner, vpn))
         page.mapcount += 1
         mm.rss += 1
         mm.ptes[vpn] = PresentPte(page, writable, True, dirty)
@@ -184,6 +184,8 @@ class NaiveMemory(NaiveRmap):
         return page.mapcount == 1 and (page.slot is None or page.slot.map == 1)
 
     def _do_swap_page(self, v, vpn, slot, write):
+        if "merge_pre_rmap39" in self.rules:
+            self.anon_vma_prepare(v)  # a merge that no one asked about anon_vmas may have left it without
         self.check_page_add_anon_rmap(slot.cache, v, vpn)  # before anything changes
         page = slot.cache
         if page is None:

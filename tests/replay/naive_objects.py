@@ -21,6 +21,9 @@ FLAG_ORDER = (
 )
 """The other flags of a vma, in the order in which they are told. UNKNOWN_ORIGIN marks an invented vma."""
 
+RULES = ("fix_propagate", "propagate_all", "fix_move_merge", "rmap40", "merge_pre_rmap39")
+"""The switches of the scheme: later fixes, and the rules for merging as they were before rmap 39."""
+
 SPECIAL = frozenset({"IO", "DONTCOPY", "DONTEXPAND", "RESERVED"})
 """Flags that keep a vma from ever merging."""
 
@@ -141,9 +144,10 @@ class Page:
 class FilePage:
     """A page of the page cache, as far as it is mapped."""
 
-    def __init__(self, file, pgoff):
+    def __init__(self, file, pgoff, first_process, first_vpn):
         self.file, self.pgoff = file, pgoff
         self.mapcount = 0
+        self.first_process, self.first_vpn = first_process, first_vpn
 
 
 class Slot:

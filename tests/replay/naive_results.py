@@ -253,7 +253,10 @@ class NaiveResults:
             "peak": peaks["pages"],
         } | {name: counts[name] for name in ("cow_copies", "cow_reuses", "swapped_out", "swapped_in")}
         self._summarise_merges(summary["merges"])
-        self._summarise_walks(summary["reclaim"])
+        summary["reclaim"] = self._summarise_walks(self.walks, "")
+        summary["file_reclaim"] = self._summarise_walks(self.file_walks, "file_")
+        # Mappings that are not linear do not occur: remap_file_pages is replayed as an mmap.
+        summary["file_reclaim"] |= dict.fromkeys(("clusters", "ptes_swept", "unmapped_other"), 0)
         summary["overhead_bytes"] = {"i386": 12 * peaks["objects"], "x86_64": 24 * peaks["objects"]}
         dangling = [page for page in self.pages.values() if page.mapping and page.mapping.freed]
         summary["findings"] = {
@@ -278,20 +281,22 @@ class NaiveResults:
                     figures["refused"][row[side]] += 1
                     figures["refused_new"] += row[side + "_new"]
 
-    def _summarise_walks(self, figures):
-        visited = [row["vmas_visited"] for row in self.walks]
-        for name in ("vmas_visited", *MISSES, "hits", "unreachable"):
-            figures[name] = sum(row[name] for row in self.walks)
-        figures |= {
-            "pages": self.counts["reclaimed"],
-            "walks": len(self.walks),
+    def _summarise_walks(self, walks, kind):
+        """Return the figures of `reclaim`; `kind` is "" or "file_", the prefix of the running counts."""
+        visited = [row["vmas_visited"] for row in walks]
+        figures = {
+            name: sum(row[name] for row in walks) for name in ("vmas_visited", *MISSES, "hits", "unreachable")
+        }
+        return figures | {
+            "pages": self.counts[kind + "reclaimed"],
+            "walks": len(walks),
             "ptes_read": sum(figures[name] for name in ("miss_none", "miss_swap", "miss_other", "hits")),
-            "early_stops": sum(row["early_stop"] for row in self.walks),
-            "list_length_sum": sum(row["list_length"] for row in self.walks),
-            "activated": self.counts["activated"],
-            "unmapped": self.counts["unmapped"],
-            "locked_fail": sum(row["outcome"] == "fail_locked" for row in self.walks),
-            "young_fail": sum(row["outcome"] == "fail_young" for row in self.walks),
+            "early_stops": sum(row["early_stop"] for row in walks),
+            "list_length_sum": sum(row["list_length"] for row in walks),
+            "activated": self.counts[kind + "activated"],
+            "unmapped": self.counts[kind + "unmapped"],
+            "locked_fail": sum(row["outcome"] == "fail_locked" for row in walks),
+            "young_fail": sum(row["outcome"] == "fail_young" for row in walks),
             "visited_per_walk": {
                 "mean": sum(visited) / len(visited) if visited else 0.0,
                 "p50": nearest_rank(visited, 50),

@@ -12,6 +12,8 @@ MISSES = ("miss_rss", "miss_range", "miss_none", "miss_swap", "miss_other")
 class NaiveRmap:
     """State of the whole replay, and everything that knows what an anon_vma is."""
 
+    rules = frozenset()
+
     def __init__(self):
         self.event, self.ts, self.op = 0, 0, ""  # the event in hand
         self.processes = {}  # pid -> living Process
@@ -20,7 +22,7 @@ class NaiveRmap:
         self.pages, self.slots, self.file_pages = {}, {}, {}
         self.active, self.inactive = [], []  # LRU, newest first
         self.anon_vmas = []  # all ever allocated; id = position + 1
-        self.merges, self.walks, self.bugs = [], [], []
+        self.merges, self.walks, self.file_walks, self.bugs = [], [], [], []
         self.counts = Counter()
         self.peaks = {"vmas": 0, "anon_vmas": 0, "pages": 0, "longest_list": 0, "objects": 0}
         # What the event in hand has changed; peaks and spans look at these when it is over.
@@ -30,7 +32,13 @@ class NaiveRmap:
 
     def anon_vma_prepare(self, v):
         if v.anon_vma is None:
-            self._enter(self._allocate_anon_vma(v), v, 0)
+            near = self.find_mergeable_anon_vma(v) if "rmap40" in self.rules else None
+            self._enter(near or self._allocate_anon_vma(v), v, 0)
+
+    def anon_vma_import(self, importer, exporter):
+        """Put a vma that gets pages of another on that one's list, at the head, if it is on none."""
+        if importer.anon_vma is None and exporter.anon_vma is not None:
+            self._enter(exporter.anon_vma, importer, 0)
 
     def anon_vma_link(self, v):
         """Link a copied vma (fork, split, mremap) at the head of the list of its original."""
@@ -42,8 +50,9 @@ class NaiveRmap:
         anon_vma = following.anon_vma
         if v.anon_vma is None:
             self._enter(anon_vma, v, anon_vma.list.index(following))  # takes its place
-        assert v.anon_vma is anon_vma, "merged vmas with different anon_vmas"
-        self._leave(anon_vma, following)
+        if "merge_pre_rmap39" not in self.rules:
+            assert v.anon_vma is anon_vma, "merged vmas with different anon_vmas"
+        self.anon_vma_unlink(following)
 
     def anon_vma_unlink(self, v):
         if v.anon_vma is not None:
@@ -54,6 +63,8 @@ class NaiveRmap:
 
     def compatible(self, one, other):
         """Whether vmas with these anon_vmas may become one."""
+        if "merge_pre_rmap39" in self.rules:
+            return True
         return one is None or other is None or one is other
 
     def _allocate_anon_vma(self, v):
@@ -94,6 +105,8 @@ class NaiveRmap:
 
     def check_page_add_anon_rmap(self, page, v, vpn):
         """Raise KernelBug where `page_add_anon_rmap` would; `page` is None for one still to be made."""
+        if "merge_pre_rmap39" in self.rules:
+            return
         if v.anon_vma is None:
             raise KernelBug("no_anon_vma")
         assert not v.anon_vma.freed
