@@ -54,10 +54,12 @@ def set_pte(s, mm, vpn, pte):
 def _make_pte(s, mm, vpn):
     """Make the blocks above `vpn` and return where its entry lies."""
     m = s.mm[mm]
-    if m.pt_height == 0:
+    if m.pt_height == 0:  # as high as needed at once: a low block would stay empty, and never be freed
         m.pgd = alloc_block(s)
         m.n_blocks += 1
         m.pt_height = 1
+        while vpn >> (PT_BITS * m.pt_height) != 0:
+            m.pt_height += 1
     while vpn >> (PT_BITS * m.pt_height) != 0:
         top = alloc_block(s)
         m.n_blocks += 1
