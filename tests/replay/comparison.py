@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from itertools import zip_longest
 
-from anonvma_trace.tables import empty_summary
-
 from .core_state import CoreReplay
 from .naive import NaiveReplay
 from .naive_rmap import MISSES
 
-CORE_REPLAYS_FILES = "file_reclaim" in empty_summary()
-
-SUMMARY = ("vmas", "anon_vmas", "pages", "merges", "reclaim", "overhead_bytes", "findings", "unmapped_faults")
-SUMMARY += ("file_reclaim",) if CORE_REPLAYS_FILES else ()
+SUMMARY = ("vmas", "anon_vmas", "pages", "merges", "reclaim", "file_reclaim", "overhead_bytes")
+SUMMARY += ("findings", "unmapped_faults")
 EXTRA = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
-LOGS = ("merges", "walks", *(("file_walks",) if CORE_REPLAYS_FILES else ()))
+LOGS = ("merges", "walks", "file_walks")
 TABLES = {
     "anon_vmas": NaiveReplay.anon_vma_rows,
     "members": NaiveReplay.members_rows,

@@ -120,6 +120,10 @@ class CoreReplay:
     def walks(self):
         return self.rows("walks")
 
+    @property
+    def file_walks(self):
+        return self.rows("file_walks")
+
     def vma_span_rows(self):
         return sorted(self.rows("vma_spans"), key=lambda row: (row["vma"], row["from_event"]))
 

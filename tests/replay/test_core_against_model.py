@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import pytest
 
-from .comparison import CORE_REPLAYS_FILES, Lockstep
+from .comparison import Lockstep
 from .core_state import CoreReplay
 from .random_events import RULE_SETS, SETTINGS, random_rows
 
@@ -17,7 +17,7 @@ RULE_SEEDS = SEEDS[:15]
 def replay_both(seed, setting="complete", rules=()):
     metadata, options = SETTINGS[setting]
     both = Lockstep(metadata, rules, **options)
-    both.feed(*random_rows(seed, 250, file_reclaim=CORE_REPLAYS_FILES))
+    both.feed(*random_rows(seed, 250, file_reclaim=True))
     both.compare_state()
     both.compare_results()
 

@@ -373,6 +373,41 @@ def test_the_summary_has_the_keys_of_the_contract():
     assert keys(summary) == contract | {"file_reclaim": files}
 
 
+# ---- pages of files
+
+
+@pytest.mark.parametrize(
+    ("columns", "walks", "file_walks"),
+    [
+        ({"file": "f", "pgoff": 1}, 0, 1),
+        ({"file": "f"}, 0, 1),  # page 0
+        ({"file": "f", "pgoff": 2}, 0, 0),  # not mapped
+        ({"file": "g", "pgoff": 1}, 0, 0),
+        ({"file": "f", "pgoff": 1, "addr": 10 * PAGE, "pid": 1}, 1, 0),
+        ({"file": "f", "pgoff": 1, "frame": 7}, 1, 0),
+        ({"file": "f", "pgoff": 1, "op": "referenced"}, 0, 0),
+        ({"file": "f", "pgoff": 1, "op": "try_unmap"}, 0, 0),
+        ({"file": "f", "pgoff": 1, "op": "swap_out"}, 0, 0),
+    ],
+)
+def test_only_reclaim_names_a_page_by_its_file_and_only_without_address_and_frame(columns, walks, file_walks):
+    rows = scenario_rows("map 10 12 rw; map 20 24 r file f 0; r 20,21; w 10")
+    rows[-1]["frame"] = 7
+    model = replay([*rows, {"pid": 99, "op": "reclaim"} | columns])
+    assert (len(model.walks), len(model.file_walks)) == (walks, file_walks)
+    assert len(model.process_rows()) == 1
+
+
+def test_file_walks_tell_who_mapped_the_page_first_since_nobody_did():
+    model = replay(
+        "map 20 24 r file f 0; r 21; m2: map 30 34 r file f 0; m2: r 31; reclaim file f 1; exit;"
+        " m2: dontneed 30 34; m2: r 31; reclaim file f 1"
+    )
+    assert [(row["pid"], row["addr"] // PAGE) for row in model.file_walks] == [(1, 21), (2, 31)]
+    assert [row["walks_caused"] for row in model.process_rows()] == [0, 0]
+    assert list(model.file_walks[0]) == TABLES["file_walks"].names
+
+
 # ---- invariants
 
 
