@@ -31,6 +31,35 @@ from anonvma_trace.replay.layout import (
     VM_ACCESS,
 )
 from anonvma_trace.replay.results import render_vm_flags
+from anonvma_trace.tables import MERGE_SIDES
+
+COUNTERS = (
+    *("vmas_created", "vmas_live", "vmas_peak", "vma_splits"),
+    *("anon_vmas_allocated", "anon_vmas_freed", "anon_vmas_peak", "longest_list"),
+    *(
+        "pages_allocated",
+        "pages_freed",
+        "pages_peak",
+        "cow_copies",
+        "cow_reuses",
+        "zero_copies",
+        "early_copies",
+    ),
+    *("swapped_out", "swapped_in", "merge_attempts", "merged", "refused_new"),
+    *(
+        "reclaim_pages",
+        "walks",
+        "vmas_visited",
+        "miss_rss",
+        "miss_range",
+        "miss_none",
+        "miss_swap",
+        "miss_other",
+    ),
+    *("hits", "early_stops", "unreachable", "list_length_sum", "activated", "unmapped", "locked_fail"),
+    *("young_fail", "bugs", "unmapped_faults", "mremap_efault_span", "span_forced"),
+)
+"""The figures of the summary that the core keeps as it goes."""
 
 
 def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -91,10 +120,25 @@ class CoreReplay:
     def walks(self):
         return self.rows("walks")
 
+    @property
+    def file_walks(self):
+        return self.rows("file_walks")
+
     def vma_span_rows(self):
         return sorted(self.rows("vma_spans"), key=lambda row: (row["vma"], row["from_event"]))
 
     # ---- state
+
+    def counters(self) -> dict[str, Any]:
+        """Return the figures so far, those that are 0 left out of `by_case` and `refused`."""
+        s = self.core.state
+        figures = record(s.glob, 0)
+        by_case = s.ints.array[figures.by_case_base :][:9].tolist()
+        refused = s.ints.array[figures.refused_base :][: len(MERGE_SIDES)].tolist()
+        return {name: getattr(figures, name) for name in COUNTERS} | {
+            "by_case": {case: n for case, n in enumerate(by_case) if case and n},
+            "refused": {side: n for side, n in zip(MERGE_SIDES[2:], refused[2:], strict=True) if n},
+        }
 
     def state(self) -> dict[str, Any]:
         s = self.core.state
@@ -113,20 +157,11 @@ class CoreReplay:
             "inactive": self._lru(int(record(s.glob, 0).inactive_head)),
         }
 
-    def _mms(self) -> dict[Any, int]:
-        """Return the live mms by the pid of their owner, (pid, n) where one process owns several."""
-        s = self.core.state
-        by_pid: dict[int, list[int]] = {}
-        rows = [row for row in range(1, int(record(s.glob, 0).mm_top)) if record(s.mm, row).users]
-        for row in rows:
-            by_pid.setdefault(int(record(s.proc, record(s.mm, row).owner).pid), []).append(row)
-        keys = {}
-        for pid, owned in by_pid.items():
-            # Rows are reused, so the order of creation is that of the vmas' owner rows, then unknown: by row.
-            owned.sort(key=lambda row: (int(record(s.mm, row).owner), row))
-            for n, row in enumerate(owned, 1):
-                keys[pid if len(owned) == 1 else (pid, n)] = row
-        return keys
+    def _mms(self) -> dict[int, int]:
+        """Return the rows of the live mms by the lowest pid of their users."""
+        users = [(int(p.pid), int(p.mm)) for p in where(self.core.state.proc, "mm")]
+        names = {row: pid for pid, row in sorted(users, reverse=True)}
+        return {pid: row for row, pid in names.items()}
 
     def _mm(self, row: int) -> dict[str, Any]:
         s = self.core.state
@@ -150,7 +185,13 @@ class CoreReplay:
             )
             vma = int(v.next)
         ptes = dict(self._ptes(int(mm.pgd), int(mm.pt_height), 0)) if mm.pt_height else {}
-        return {"vmas": vmas, "rss": int(mm.rss), "brk": int(mm.brk) if mm.brk >= 0 else None, "ptes": ptes}
+        return {
+            "owner": int(record(s.proc, mm.owner).pid),
+            "vmas": vmas,
+            "rss": int(mm.rss),
+            "brk": int(mm.brk) if mm.brk >= 0 else None,
+            "ptes": ptes,
+        }
 
     def _file(self, code: int) -> str | None:
         if code == 0:

@@ -343,7 +343,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         return page if isinstance(page, Page) and page.mapcount else None
 
     def _row_reclaim(self, row):
-        if "addr" not in row and "file" in row:
+        if "file" in row and not {"addr", "frame"} & row.keys():
             page = self.file_pages.get((row["file"], row.get("pgoff", 0)))
             if page:
                 self.shrink_file_page(page)

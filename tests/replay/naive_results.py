@@ -84,12 +84,8 @@ class NaiveResults:
     # ---- state
 
     def _mm_keys(self):
-        """Return the name of each living mm: its owner's pid, or (pid, n) where two share one."""
-        keys = {}
-        for mm in self.mms:
-            same = [other for other in self.mms if other.owner.pid == mm.owner.pid]
-            keys[mm] = mm.owner.pid if len(same) == 1 else (mm.owner.pid, same.index(mm) + 1)
-        return keys
+        """Return the name of each living mm: the lowest pid of its users."""
+        return {process.mm: pid for pid, process in sorted(self.processes.items(), reverse=True)}
 
     def state(self):
         """Return everything that stands, as plain data; see the module docs of the tests."""
@@ -97,6 +93,7 @@ class NaiveResults:
         return {
             "mms": {
                 keys[mm]: {
+                    "owner": mm.owner.pid,
                     "vmas": [self._vma_state(v) for v in mm.vmas],
                     "rss": mm.rss,
                     "brk": mm.brk,

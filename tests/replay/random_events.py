@@ -9,9 +9,30 @@ from __future__ import annotations
 
 import random
 
+from anonvma_trace.events import TraceMetadata
+
 from .scenario_text import scenario_rows
 
 PAGE = 4096
+
+SETTINGS = {  # what a replay is told besides the rows: metadata, options
+    "complete": (TraceMetadata(), {}),
+    "incomplete": (TraceMetadata(complete=False, known_pids=(2,), brk_flags="rw"), {}),
+    "no inventions, slow freeing": (
+        TraceMetadata(complete=False),
+        {"invent_vmas": "off", "instant_free": "off"},
+    ),
+}
+RULE_SETS = (
+    ("fix_propagate",),
+    ("propagate_all",),
+    ("fix_move_merge",),
+    ("rmap40",),
+    ("merge_pre_rmap39",),
+    ("fix_propagate", "fix_move_merge"),
+    ("fix_propagate", "fix_move_merge", "rmap40"),
+    ("fix_move_merge", "propagate_all", "rmap40"),
+)
 
 OPS = {  # op -> how often
     "write_fault": 26,
@@ -76,14 +97,27 @@ MOTIFS = (
     "map 2 6 rw; w 3; fork m2 vm; m2: w 4; m2: exec; w 5; referenced 4; m2: w 4",
     "map 2 6 rw; w 3; fork m2 vm; exit; m2: w 4; m2: map 6 8 rw; m2: reclaim 4",
 )
+FILE_MOTIFS = (
+    # Reclaim of file pages: private and shared mappers, copies and locks among them.
+    "map 2 6 rw file a 0; map 8 12 rw shared file a 0; r 3,9; reclaim file a 1; reclaim file a 1; r 3; w 9",
+    "map 2 6 r file a 0; r 2,3; fork m2; m2: r 2; reclaim file a 0; reclaim file a 0; m2: r 3; reclaim file a 1",
+    "map 2 6 rw file b 3; r 2; fork m2; m2: w 2; map 8 9 r file b 3; r 8; reclaim file b 3; reclaim file b 3",
+    "map 2 6 rw shared file a 0; w 2; fork m2; m2: r 2; m2: mlock 2 4; reclaim file a 0; reclaim file a 1;"
+    " m2: munlock 2 4; reclaim file a 0; reclaim file a 0",
+    "map 2 6 r file a 0; r 2; mlock 2 3; reclaim file a 0; reclaim file a 0; munlock 2 3; reclaim file a 0",
+    "map 2 4 rw file a 0; w 2; swap_out 2; map 5 7 r shared file a 0; r 5; reclaim file a 0; reclaim file a 0",
+    "map 2 4 r file a 0; map 5 7 rw file a 0; r 2; dontneed 5 7; touch 2; reclaim file a 0; reclaim file a 0",
+    "map 2 6 r file b 0; r 4; move 4 6 12; map 4 6 r file b 2; r 4; reclaim file b 2; touch 4; reclaim file b 2",
+)
 MOTIF_ROWS = [scenario_rows(text) for text in MOTIFS]
+FILE_MOTIF_ROWS = [scenario_rows(text) for text in FILE_MOTIFS]
 PROTS = ((3, 12), (1, 6), (7, 2), (0, 1), (5, 1), (2, 0.5))  # prot -> how often
 ADVICE = ((0, 2), (1, 2), (2, 2), (3, 0.5), (4, 4), (10, 1), (11, 2))
 FRAMES = 12
 FILES = ("a", "b")
 
 
-def random_rows(seed, n, *, pages=64, pids=6):
+def random_rows(seed, n, *, pages=64, pids=6, file_reclaim=False):
     """Return `n` rows as dicts without null columns, the same for the same arguments.
 
     Parameters
@@ -94,13 +128,16 @@ def random_rows(seed, n, *, pages=64, pids=6):
         Pages of each address space that are used, from page 16 on.
     pids : int
         Processes, numbered from 1; at least three.
+    file_reclaim : bool
+        Whether some `reclaim` rows name a page of a file.
     """
-    return _Generator(seed, pages, pids).rows(n)
+    return _Generator(seed, pages, pids, file_reclaim).rows(n)
 
 
 class _Generator:
-    def __init__(self, seed, pages, pids):
+    def __init__(self, seed, pages, pids, file_reclaim):
         self.random = random.Random(seed)
+        self.file_reclaim = file_reclaim
         self.low, self.high = 16, 16 + pages
         self.pids = range(1, pids + 1)
         self.mapped = {1: set()}  # living pid -> pages with a mapping, roughly
@@ -139,7 +176,8 @@ class _Generator:
         base = self.random.randrange(self.low, self.high - 20)
         pids = [self._pid()]
         pids += self.random.sample([pid for pid in self.pids if pid not in pids], 2)
-        for row in self.random.choice(MOTIF_ROWS):
+        motifs = MOTIF_ROWS + FILE_MOTIF_ROWS if self.file_reclaim else MOTIF_ROWS
+        for row in self.random.choice(motifs):
             row = {name: value for name, value in row.items() if name != "line"}
             for name in ("addr", "new_addr"):
                 if name in row:
@@ -358,12 +396,18 @@ class _Generator:
         page, length = self._range(pid)
         return self._bytes(page, length) if self.random.random() < 0.5 else {"addr": page * PAGE}
 
-    def _reclaim(self, pid):
+    def _referenced(self, pid):
         if self.random.random() < 0.15:
             return {"frame": self.random.randrange(FRAMES + 2)}
         return {"addr": self._page(pid) * PAGE}
 
-    _referenced = _try_unmap = _swap_out = _reclaim
+    _try_unmap = _swap_out = _referenced
+
+    def _reclaim(self, pid):
+        if self.file_reclaim and self.random.random() < 0.4:
+            pgoff = self._page(pid) - self.low if self.random.random() < 0.7 else self.random.randrange(16)
+            return {"file": self.random.choice(FILES), "pgoff": max(pgoff, 0)}
+        return self._referenced(pid)
 
     def _scan(self, pid):
         return {"len": self.random.choice((1, 2, 4, 8, 32))}

@@ -1,4 +1,7 @@
-"""A tiny reader of scenarios for the tests, so that they do not rest on the package's own parser."""
+"""A tiny reader of scenarios for the tests, so that they do not rest on the package's own parser.
+
+One statement more than the package's grammar has: ``reclaim file NAME OFFSET`` names a page of a file.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ def _statement_rows(statement):
     match = re.fullmatch(r"(?:m(\d+)\s*:)?\s*(\w+)\s*(.*)", statement)
     assert match, statement
     pid, verb, words = int(match[1] or 1), match[2], match[3].split()
+    if verb == "reclaim" and words[0] == "file":
+        return [{"pid": pid, "op": "reclaim", "file": words[1], "pgoff": int(words[2])}]
     if verb in PAGE_OPS:
         pages = "".join(words).split(",")
         return [{"pid": pid, "op": PAGE_OPS[verb], "addr": int(page) << 12} for page in pages]

@@ -147,8 +147,9 @@ def test_growth_in_place_takes_no_neighbour():
 
 def test_clone_vm_shares_the_mm_until_the_last_user_is_gone():
     model = replay("map 10 12 rw; w 10; fork m2 vm; exit; m2: w 11")
-    assert model.state()["processes"] == {2: 1}  # the mm keeps the name of the one that made it
-    assert sorted(ptes(model)) == [10, 11]
+    assert model.state()["processes"] == {2: 2}
+    assert model.state()["mms"][2]["owner"] == 1  # the one that made it
+    assert sorted(ptes(model, 2)) == [10, 11]
     model = replay("map 10 12 rw; w 10; fork m2 vm; m2: exec; m2: exit")
     assert sorted(ptes(model)) == [10]
 
@@ -166,8 +167,8 @@ def test_fork_onto_a_living_pid_ends_it_first():
 
 def test_two_mms_of_one_maker_are_told_apart():
     model = replay("map 10 12 rw; fork m2 vm; exec; map 20 22 r")
-    assert sorted(model.state()["mms"]) == [(1, 1), (1, 2)]
-    assert model.state()["processes"] == {1: (1, 2), 2: (1, 1)}
+    assert model.state()["processes"] == {1: 1, 2: 2}
+    assert [mm["owner"] for mm in model.state()["mms"].values()] == [1, 1]
 
 
 # ---- faults
@@ -366,7 +367,45 @@ def keys(tree):
 
 
 def test_the_summary_has_the_keys_of_the_contract():
-    assert keys(replay("map 10 12 rw; w 10; reclaim 10").summary()) == keys(empty_summary())
+    contract = keys(empty_summary())
+    files = contract["reclaim"] | dict.fromkeys(("clusters", "ptes_swept", "unmapped_other"))
+    summary = replay("map 10 12 rw; w 10; reclaim 10").summary()
+    assert keys(summary) == contract | {"file_reclaim": files}
+
+
+# ---- pages of files
+
+
+@pytest.mark.parametrize(
+    ("columns", "walks", "file_walks"),
+    [
+        ({"file": "f", "pgoff": 1}, 0, 1),
+        ({"file": "f"}, 0, 1),  # page 0
+        ({"file": "f", "pgoff": 2}, 0, 0),  # not mapped
+        ({"file": "g", "pgoff": 1}, 0, 0),
+        ({"file": "f", "pgoff": 1, "addr": 10 * PAGE, "pid": 1}, 1, 0),
+        ({"file": "f", "pgoff": 1, "frame": 7}, 1, 0),
+        ({"file": "f", "pgoff": 1, "op": "referenced"}, 0, 0),
+        ({"file": "f", "pgoff": 1, "op": "try_unmap"}, 0, 0),
+        ({"file": "f", "pgoff": 1, "op": "swap_out"}, 0, 0),
+    ],
+)
+def test_only_reclaim_names_a_page_by_its_file_and_only_without_address_and_frame(columns, walks, file_walks):
+    rows = scenario_rows("map 10 12 rw; map 20 24 r file f 0; r 20,21; w 10")
+    rows[-1]["frame"] = 7
+    model = replay([*rows, {"pid": 99, "op": "reclaim"} | columns])
+    assert (len(model.walks), len(model.file_walks)) == (walks, file_walks)
+    assert len(model.process_rows()) == 1
+
+
+def test_file_walks_tell_who_mapped_the_page_first_since_nobody_did():
+    model = replay(
+        "map 20 24 r file f 0; r 21; m2: map 30 34 r file f 0; m2: r 31; reclaim file f 1; exit;"
+        " m2: dontneed 30 34; m2: r 31; reclaim file f 1"
+    )
+    assert [(row["pid"], row["addr"] // PAGE) for row in model.file_walks] == [(1, 21), (2, 31)]
+    assert [row["walks_caused"] for row in model.process_rows()] == [0, 0]
+    assert list(model.file_walks[0]) == TABLES["file_walks"].names
 
 
 # ---- invariants

@@ -12,7 +12,11 @@ slots   slot -> ``2 p2``: uses, cached page or ``-``
 merges  the last attempts, ``14-16 case 2 ok prev_next!``: range, case, left, right; ``-`` not adjacent,
         ``!`` refused only since rmap 39, ``(same)`` or ``(null)`` with a refused anonymous pgoff, ``self``
 walks   the last walks, ``2: range 1, hits 1, early, referenced``: vmas visited, what became of them, outcome
+file_walks  the same of pages of files
 figures path in the summary -> value
+
+`rules` are in force where an example names some. Under ``merge_pre_rmap39`` neither anon_vmas nor the pgoff of a
+vma without a file are defined: its layouts leave both out, ``v1 10-18 rwA``.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ class Example:
 
     name: str
     scenario: str
+    rules: tuple[str, ...] = ()
     layout: dict[int, str] = field(default_factory=dict)
     lists: dict[int, str] | None = None
     ptes: dict[int, str] = field(default_factory=dict)
@@ -37,6 +42,7 @@ class Example:
     inactive: str | None = None
     merges: str = ""  # separated by ";"
     walks: str = ""  # separated by ";"
+    file_walks: str = ""  # separated by ";"
     figures: dict[str, int | float] = field(default_factory=dict)
 
 
@@ -592,4 +598,343 @@ DEFECTS = [
     ),
 ]
 
-EXAMPLES = [*MERGING, *FORKS, *MOVES, *RECLAIM, *DEFECTS]
+D2A = "map 10 12 rw; w 10; w 11; move 10 12 50; map 8 10 rw; move 50 52 10"
+D3 = "map 10 14 rw; prot 12 14 rwx; w 10; w 12"
+
+FIXED = [
+    Example(
+        "D1a fixed: the vma that takes the page over joins the list, in front",
+        f"{D1A}; referenced 11",
+        rules=("fix_propagate",),
+        layout={1: "v2 10-11 rwA 10 a1; v1 11-14 rA 11 a1"},
+        lists={1: "v1 v2"},
+        merges="11-12 case 4 - ok",
+        walks="1: hits 1, early, referenced",
+        figures={"findings.unreachable_pages": 0, "anon_vmas.allocated": 1},
+    ),
+    Example(
+        "D1a fixed: reclaim gets the page",
+        f"{D1A}; reclaim 11; reclaim 11",
+        rules=("fix_propagate",),
+        ptes={1: "11 s1"},
+        walks="1: hits 1, early, referenced; 1: hits 1, early, not_referenced; 1: hits 1, early, success",
+        figures={"reclaim.unmapped": 1, "pages.live": 0},
+    ),
+    Example(
+        "D1b fixed",
+        "map 10 14 rw; prot 10 12 r; w 12; prot 12 13 r; referenced 12",
+        rules=("fix_propagate",),
+        layout={1: "v1 10-13 rA 10 a1; v2 13-14 rwA 13 a1"},
+        lists={1: "v1 v2"},
+        merges="12-13 case 5 ok -",
+        walks="1: hits 1, early, referenced",
+        figures={"findings.unreachable_pages": 0},
+    ),
+    Example(
+        "D1c, 11.6 fixed: nothing dangles",
+        f"{D1A}; unmap 10 11; referenced 11",
+        rules=("fix_propagate",),
+        layout={1: "v1 11-14 rA 11 a1"},
+        lists={1: "v1"},
+        pages={1: "1 a1 11"},
+        walks="1: hits 1, referenced",
+        figures={"findings.dangling_pages": 0, "anon_vmas.freed": 0},
+    ),
+    Example(
+        "D1d, 11.6 fixed: the page comes back from swap",
+        "map 10 14 rw; prot 12 14 r; w 11; referenced 11; referenced 11; try_unmap 11; prot 11 12 r; r 11",
+        rules=("fix_propagate",),
+        lists={1: "v1 v2"},
+        ptes={1: "11 p2"},
+        pages={2: "1 a1 11"},
+        figures={"findings.bugs": 0, "pages.swapped_in": 1},
+    ),
+    Example(
+        "D1e fixed: parent and child are both found",
+        f"{D1A}; fork m2; referenced 11",
+        rules=("fix_propagate",),
+        layout={2: "v3 10-11 rwA 10 a1; v4 11-14 rA 11 a1"},
+        lists={1: "v4 v3 v1 v2"},
+        walks="3: range 1, hits 2, early, referenced",
+        figures={"findings.unreachable_pages": 0},
+    ),
+    Example(
+        "D1f fixed: parent and child agree about the anon_vma",
+        "map 10 14 rw; prot 12 14 r; w 11; fork m2; reclaim 11; reclaim 11;"
+        " prot 11 12 r; prot 11 14 rwx; w 12; m2: r 11; r 11",
+        rules=("fix_propagate",),
+        layout={1: "v2 10-11 rwA 10 a1; v1 11-14 rwxA 11 a1"},
+        ptes={1: "11 p3, 12 p2w", 2: "11 p3"},
+        pages={2: "1 a1 12", 3: "2 a1 11"},
+        figures={"findings.bugs": 0},
+    ),
+    Example(
+        "propagate_all covers the boundary shift as well",
+        f"{D1A}; referenced 11",
+        rules=("propagate_all",),
+        lists={1: "v1 v2"},
+        walks="1: hits 1, early, referenced",
+    ),
+    Example(
+        "propagate_all: a survivor without an anon_vma goes to the head, not into its neighbour's place",
+        # As in 11.2: the child's v4 is in front of v2, which the hole's filling removes.
+        "map 10 14 rw; map 16 18 rw; w 16; fork m2; map 14 16 rw",
+        rules=("propagate_all",),
+        layout={1: "v1 10-18 rwA 10 a1"},
+        lists={1: "v1 v4"},
+        merges="14-16 case 1 ok ok",
+    ),
+    Example(
+        "fix_propagate leaves whole removals as they were: the place is inherited",
+        "map 10 14 rw; map 16 18 rw; w 16; fork m2; map 14 16 rw",
+        rules=("fix_propagate",),
+        lists={1: "v4 v1"},
+    ),
+    Example(
+        "propagate_all: in case 6 the first removal brings the anon_vma, also to the head",
+        "map 10 16 rw; prot 12 14 rwx; w 12; fork m2; prot 12 14 rw",
+        rules=("propagate_all",),
+        layout={1: "v2 10-16 rwA 10 a1"},
+        lists={1: "v2 v5"},
+        merges="12-14 case 6 ok ok",
+    ),
+    Example(
+        "D2a, 11.10 fixed: the merged vma joins the list before the source leaves it",
+        f"{D2A}; referenced 10; referenced 11",
+        rules=("fix_move_merge",),
+        layout={1: "v3 8-12 rwA 8 a1"},
+        lists={1: "v3"},
+        pages={1: "1 a1 10", 2: "1 a1 11"},
+        merges="10-12 case 2 ok -",
+        walks="1: hits 1, referenced; 1: hits 1, referenced",
+        figures={"findings.unreachable_pages": 0, "anon_vmas.freed": 0},
+    ),
+    Example(
+        "D2, 11.10 file form fixed",
+        "map 10 12 rw file f 0; map 50 52 rw file f 2; w 50; move 50 52 12; referenced 12",
+        rules=("fix_move_merge",),
+        layout={1: "v1 10-14 rwA 0 a1 f"},
+        lists={1: "v1"},
+        pages={1: "1 a1 2"},
+        walks="1: hits 1, referenced",
+        figures={"findings.dangling_pages": 0},
+    ),
+    Example(
+        "D2, 11.10b fixed",
+        "map 10 12 rw; w 10; move 10 12 50; map 8 10 rw; map 12 14 rw; move 50 52 10; referenced 10",
+        rules=("fix_move_merge",),
+        layout={1: "v3 8-14 rwA 8 a1"},
+        lists={1: "v3"},
+        merges="10-12 case 1 ok ok",
+        walks="1: hits 1, referenced",
+        figures={"findings.unreachable_pages": 0},
+    ),
+    Example(
+        "D2 is not covered by the fix of June 2004",
+        D2A,
+        rules=("fix_propagate",),
+        layout={1: "v3 8-12 rwA 8 -"},
+        lists={},
+        figures={"findings.dangling_pages": 2},
+    ),
+    Example(
+        "D2 nor by that of 2.6.11",
+        D2A,
+        rules=("propagate_all",),
+        layout={1: "v3 8-12 rwA 8 -"},
+        lists={},
+        figures={"findings.dangling_pages": 2},
+    ),
+    Example(
+        "D1 is not covered by the fix of moves",
+        f"{D1A}; referenced 11",
+        rules=("fix_move_merge",),
+        lists={1: "v2"},
+        figures={"findings.unreachable_pages": 1},
+    ),
+]
+
+RMAP40 = [
+    Example(
+        "D3 rmap 40: the second write takes over the neighbour's anon_vma",
+        D3,
+        rules=("rmap40",),
+        layout={1: "v2 10-12 rwA 10 a1; v1 12-14 rwxA 12 a1"},
+        lists={1: "v1 v2"},
+        pages={2: "1 a1 12"},
+        figures={"anon_vmas.allocated": 1},
+    ),
+    Example(
+        "D3 rmap 40: and then the two can be joined again",
+        f"{D3}; prot 12 14 rw",
+        rules=("rmap40",),
+        layout={1: "v2 10-14 rwA 10 a1"},
+        lists={1: "v2"},
+        merges="12-14 case 7 ok -",
+        figures={"merges.refused_new": 0},
+    ),
+    Example(
+        "D3 rmap 40 asks the vma behind before the one in front",
+        "map 10 16 rw; prot 12 14 rwx; w 10; w 15; w 12",
+        rules=("rmap40",),
+        layout={1: "v2 10-12 rwA 10 a1; v1 12-14 rwxA 12 a2; v3 14-16 rwA 14 a2"},
+        lists={1: "v2", 2: "v1 v3"},
+    ),
+    Example(
+        "D3 rmap 40 looks at touching neighbours only",
+        "map 10 12 rw; w 10; map 13 15 rw; w 13",
+        rules=("rmap40",),
+        lists={1: "v1", 2: "v2"},
+    ),
+    Example(
+        "D3 rmap 40 ignores differences of protection, and no others",
+        "map 10 14 rw; mlock 12 14; w 10",
+        rules=("rmap40",),
+        layout={1: "v2 10-12 rwA 10 a2; v1 12-14 rwAL 12 a1"},
+        lists={1: "v1", 2: "v2"},
+    ),
+    Example(
+        "D3 rmap 40 does not ask whether the flags forbid merging",
+        "map 10 14 rw; advise 10 14 dontfork; prot 12 14 r; w 10; prot 12 14 rw; w 12",
+        rules=("rmap40",),
+        lists={1: "v1 v2"},
+        merges="12-14 case 0 special special",
+    ),
+    Example(
+        "D3 rmap 40 asks for a fitting pgoff: a moved vma is no neighbour",
+        "map 10 12 rw; w 10; move 10 12 50; map 52 54 rw; w 52",
+        rules=("rmap40",),
+        lists={1: "v2", 2: "v3"},
+    ),
+    Example(
+        "11.2 rmap 40 does not help: at the second write no neighbour touches",
+        "map 10 14 rw; w 10; map 16 18 rw; w 16; map 14 16 rw",
+        rules=("rmap40",),
+        layout={1: "v1 10-16 rwA 10 a1; v2 16-18 rwA 16 a2"},
+        merges="14-16 case 2 ok prev_next!",
+    ),
+    Example(
+        "11.5 rmap 40 does not help: the pieces between were never written",
+        f"map 10 20 rw; {ALTERNATING}; w 11,13,15,17,19; prot 10 20 rw",
+        rules=("rmap40",),
+        layout={
+            1: "v1 10-13 rwA 10 a1; v5 13-15 rwA 13 a2; v7 15-17 rwA 15 a3; v9 17-19 rwA 17 a4;"
+            " v10 19-20 rwA 19 a5"
+        },
+        merges="10-11 case 8 - ok; 12-13 case 7 ok prev_next!; 14-15 case 7 ok prev_next!;"
+        " 16-17 case 7 ok prev_next!; 18-19 case 7 ok prev_next!",
+        figures={"merges.refused_new": 4},
+    ),
+]
+
+BEFORE = [
+    Example(
+        "11.2 before rmap 39: the hole joins both sides",
+        "map 10 14 rw; w 10; map 16 18 rw; w 16; map 14 16 rw",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v1 10-18 rwA"},
+        merges="14-16 case 1 ok ok",
+        figures={"merges.refused.prev_next": 0, "merges.refused_new": 0, "vmas.live": 1},
+    ),
+    Example(
+        "11.5 before rmap 39: all become one vma again",
+        f"map 10 20 rw; {ALTERNATING}; w 11,13,15,17,19; prot 10 20 rw",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v1 10-20 rwA"},
+        merges="10-11 case 8 - ok; 12-13 case 6 ok ok; 14-15 case 6 ok ok; 16-17 case 6 ok ok;"
+        " 18-19 case 6 ok ok",
+        figures={"merges.refused_new": 0},
+    ),
+    Example(
+        "11.9 before rmap 39: a moved vma goes on merging",
+        "map 10 12 rw; w 10; move 10 12 50; map 52 54 rw",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v2 50-54 rwA"},
+        merges="52-54 case 2 ok -",
+        figures={"merges.refused.pgoff_anon": 0},
+    ),
+    Example(
+        "11.15 before rmap 39: offsets in a file had to fit already",
+        "map 10 14 rw file f 100; map 14 16 rw file f 104; map 16 18 rw file f 200",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v1 10-16 rwA 100 f; v2 16-18 rwA 200 f"},
+        merges="14-16 case 2 ok -; 16-18 case 0 pgoff_file -",
+    ),
+    Example(
+        "11.17 before rmap 39: ACCOUNT kept mappings apart already",
+        "map 10 12 r; map 12 14 rw; prot 12 14 r",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v1 10-12 r; v2 12-14 rA"},
+        merges="12-14 case 0 flags -; 12-14 case 0 flags -",
+    ),
+    Example(
+        "11.24c before rmap 39: the source and its new neighbour become one",
+        "map 46 48 rw; w 46; map 50 52 rw; w 50; move 50 52 48",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v1 46-50 rwA"},
+        merges="48-50 case 1 ok ok self",
+    ),
+    Example(
+        "D3 before rmap 39: neighbours written apart are joined",
+        f"{D3}; prot 12 14 rw",
+        rules=("merge_pre_rmap39",),
+        layout={1: "v2 10-14 rwA"},
+        merges="12-14 case 7 ok -",
+    ),
+]
+
+FILES = [
+    Example(
+        "14 the linear walk goes over the vmas that cover the index, by offset",
+        "map 20 24 r file f 2; map 10 14 rw shared file f 0; r 12; r 20; r 13; reclaim file f 2",
+        # v2 has pgoff 0 and comes first; the pte of page 13 holds another page and is not looked at.
+        file_walks="2: hits 2, referenced",
+        figures={"file_reclaim.activated": 1, "file_reclaim.pages": 1, "reclaim.walks": 0},
+    ),
+    Example(
+        "14 a hit becomes None, never a swap entry",
+        "map 20 24 r file f 2; map 10 14 rw shared file f 0; r 12; r 20; reclaim file f 2; reclaim file f 2",
+        ptes={1: ""},
+        rss={1: 0},
+        slots={},
+        file_walks="2: hits 2, referenced; 2: hits 2, not_referenced; 2: hits 2, success",
+        figures={"file_reclaim.unmapped": 1, "file_reclaim.walks": 3, "file_reclaim.hits": 6},
+    ),
+    Example(
+        "14 a copied page of the same mapping is another page",
+        "map 10 12 rw file f 0; w 10; map 20 22 r file f 0; r 20; reclaim file f 0",
+        ptes={1: "10 p1w, 20 f+0"},
+        file_walks="2: other 1, hits 1, referenced",
+    ),
+    Example(
+        "14 an mm without pages is passed over, and no index is out of range",
+        "map 10 12 r file f 0; r 10; fork m2; dontneed 10 12; reclaim file f 0",
+        ptes={1: "", 2: ""},
+        rss={1: 0, 2: 0},
+        # Fork left the child's pte old, so that the test finds nothing and the unmap follows at once.
+        file_walks="2: rss 1, hits 1, not_referenced; 2: rss 1, hits 1, success",
+        figures={"file_reclaim.miss_range": 0},
+    ),
+    Example(
+        "14 a locked shared mapping counts as a reference and ends the test",
+        "map 10 12 rw shared file f 0; r 10; fork m2; mlock 10 12; reclaim file f 0",
+        ptes={1: "10 f+0w, 11 f+1w", 2: "10 f+0w"},
+        file_walks="1: early, referenced",
+        figures={"file_reclaim.activated": 1, "file_reclaim.hits": 0, "file_reclaim.unreachable": 0},
+    ),
+    Example(
+        "14 a locked private one does not, but stops the unmap",
+        "map 10 12 r file f 0; r 10; mlock 10 11; reclaim file f 0; reclaim file f 0",
+        ptes={1: "10 f+0"},
+        file_walks="1: hits 1, referenced; 1: hits 1, not_referenced; 1: hits 1, fail_locked",
+        figures={"file_reclaim.locked_fail": 1, "file_reclaim.activated": 2, "file_reclaim.unmapped": 0},
+    ),
+    Example(
+        "14 the walk ends where all mappers are found",
+        "map 10 12 r file f 0; map 20 22 r file f 0; r 10; reclaim file f 0",
+        file_walks="1: hits 1, early, referenced",
+        figures={"file_reclaim.early_stops": 1, "file_reclaim.list_length_sum": 2},
+    ),
+]
+
+EXAMPLES = [*MERGING, *FORKS, *MOVES, *RECLAIM, *DEFECTS, *FIXED, *RMAP40, *BEFORE, *FILES]
