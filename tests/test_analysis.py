@@ -16,6 +16,7 @@ import anonvma_trace
 import anonvma_trace.samples
 from anonvma_trace.analysis import Replay
 from anonvma_trace.errors import UsageError
+from anonvma_trace.event_files import write_events
 from anonvma_trace.tables import TABLES, empty_summary
 
 SCENARIO = "map 10 20 rw; w 12,15; prot 13 16 r; referenced 12,15"
@@ -106,3 +107,16 @@ def test_several_parts_are_read_as_one_recording(tmp_path: Path):
     parts = anonvma_trace.read_trace([tmp_path / "part1.txt", tmp_path / "part2.txt"], maps=sample.maps).table
     columns = ["ts", "pid", "op", "addr", "len"]
     assert parts.select(columns).to_pylist() == whole.select(columns).to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".csv", ".jsonl"])
+def test_a_converted_table_replays_with_the_settings_of_its_recording(tmp_path: Path, suffix: str):
+    # Without snapshots the processes are unknown and their heaps rw: both stand in the table's metadata.
+    recording = Path(__file__).parent.parent / "sample_traces" / "tiny-sh" / "tiny-sh.ftrace.txt"
+    write_events(anonvma_trace.read_trace(recording), tmp_path / f"t{suffix}")
+    converted = anonvma_trace.replay_trace(tmp_path / f"t{suffix}").summary
+    direct = anonvma_trace.replay_trace(recording).summary
+    assert direct["extra"]["invented_vmas"] > 0
+    assert {k: v for k, v in converted.items() if k != "trace"} == {
+        k: v for k, v in direct.items() if k != "trace"
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -214,11 +215,13 @@ def run_replay(
         check_choice("baseline", baseline, RULES[scheme])
     report = progress or _no_progress
     report(0, 0, "preparing the replay core")
+    pieces = iter(span(trace.batches(), _SLICE))
+    begun = list(islice(pieces, 1))  # a table tells what decides its replay once reading has begun
     core = ReplayCore(trace.metadata, options, rules, trace.path)
     second = (
         ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False) if baseline else None
     )
-    for piece in span(trace.batches(), _SLICE):
+    for piece in chain(begun, pieces):
         core.feed(piece)
         if second is not None:
             second.feed(piece)
