@@ -246,6 +246,7 @@ def empty_summary() -> dict[str, Any]:
             "ptes_swept": 0,
             "unmapped_other": 0,
         },
+        "locks": {},
         "overhead_bytes": {"i386": 0, "x86_64": 0},
         "findings": {"unreachable_pages": 0, "dangling_pages": 0, "bugs": 0},
         "violations": 0,
