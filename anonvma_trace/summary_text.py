@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from .events import TraceMetadata
-from .reports.numbers import counted, format_duration
+from .reports.numbers import UNDEFINED, counted, format_duration
 from .reports.sections.diagnostics import diagnostic_counts
 from .result_tables import ResultTables
 from .survey import TraceSurvey
@@ -34,7 +34,9 @@ class Section(NamedTuple):
 
 
 def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
-    """Return the summary as sections: trace, scheme, vmas, anon_vmas, pages, merges, reclaim, findings.
+    """Return the summary as sections: trace, scheme, vmas, anon_vmas, pages, merges, reclaim, locks, findings, ….
+
+    Walks of file pages, a baseline and a validation have a section only where there was one.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
         Section("pages", _page_lines(summary["pages"])),
         Section("merges", _merge_lines(summary["merges"])),
         Section("reclaim", _reclaim_lines(summary["reclaim"])),
+        *_file_page_sections(summary["file_reclaim"]),
+        *_lock_sections(summary.get("locks", {})),
         Section("overhead", _overhead_lines(summary["overhead_bytes"])),
         Section("findings", _finding_lines(summary["findings"])),
     ]
@@ -63,6 +67,8 @@ def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
         f"under {baseline['rule']}: peak {vmas['peak']:,}, mean {vmas['mean']:,.1f}, {vmas['live']:,} at the end",
         f"here {more['peak']:+,} at the peak, {more['mean']:+,.1f} in the mean, {more['live']:+,} at the end",
         f"{merges['merged']:,} of {merges['attempts']:,} merges succeeded there",
+        "This compares whole replays; “new with rmap 39” above counts single refusals. They differ: a refusal "
+        "changes what later attempts meet",
     ]
 
 
@@ -70,13 +76,18 @@ def diagnostics_section(results: ResultTables) -> Section:
     """Return the diagnostics of a replay by kind, the gravest and most frequent first."""
     kinds = diagnostic_counts(results).rows(named=True)
     notes = [
-        f"{kind['severity']} {kind['code']}: {kind['message']}"
+        f"{kind['severity']} {kind['code']}{_at_event(kind)}: {kind['message']}"
         + (f" (and {kind['times'] - 1:,} more)" if kind["times"] > 1 else "")
         for kind in kinds[:NOTES_SHOWN]
     ]
     if len(kinds) > NOTES_SHOWN:
         notes.append(f"and {counted(len(kinds) - NOTES_SHOWN, 'kind')} more in the table `diagnostics`")
     return Section("notes", notes or ["none"])
+
+
+def _at_event(kind: Mapping[str, Any]) -> str:
+    known = kind["severity"] == "finding" and kind["event"] is not None
+    return f" at event {kind['event']:,}" if known else ""
 
 
 def survey_sections(survey: TraceSurvey) -> list[Section]:
@@ -206,6 +217,10 @@ def _merge_lines(merges: Mapping[str, Any]) -> list[str]:
 def _reclaim_lines(reclaim: Mapping[str, Any]) -> list[str]:
     if not reclaim["walks"]:
         return ["no walk: no event looks at a page for reclaim"]
+    return _walk_lines(reclaim)
+
+
+def _walk_lines(reclaim: Mapping[str, Any]) -> list[str]:
     visited = reclaim["visited_per_walk"]
     lines = [
         f"{counted(reclaim['walks'], 'walk')} visited {counted(reclaim['vmas_visited'], 'vma')}, "
@@ -221,13 +236,56 @@ def _reclaim_lines(reclaim: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _file_page_sections(reclaim: Mapping[str, Any]) -> list[Section]:
+    if not reclaim["walks"]:
+        return []
+    return [
+        Section(
+            "file pages", [f"{counted(reclaim['pages'], 'page')} of files looked at", *_walk_lines(reclaim)]
+        )
+    ]
+
+
+def _lock_sections(locks: Mapping[str, Any]) -> list[Section]:
+    """Tell each lock by operation; operations that never took it are left out."""
+    if not locks:
+        return []
+    i_mmap = _by_operation({name: [taken["after"]["i_mmap_lock"]] for name, taken in locks.items()})
+    page_table = _by_operation(
+        {
+            name: [taken[when]["page_table_lock"] for when in ("before", "after")]
+            for name, taken in locks.items()
+        }
+    )
+    anon_vma = _by_operation({name: [taken["after"]["anon_vma_lock"]] for name, taken in locks.items()})
+    return [
+        Section(
+            "locks",
+            [
+                f"page_table_lock, before the patch → with it: {page_table}",
+                f"anon_vma->lock, with the patch only: {anon_vma}",
+                f"i_mmap_lock, with the patch as before it: {i_mmap}",
+            ],
+        )
+    ]
+
+
+def _by_operation(counts: Mapping[str, list[int | None]]) -> str:
+    texts = [
+        f"{name} " + " → ".join(UNDEFINED if number is None else f"{number:,}" for number in numbers)
+        for name, numbers in counts.items()
+        if any(numbers)
+    ]
+    return ", ".join(texts) or "none"
+
+
 def _overhead_lines(overhead: Mapping[str, int | None]) -> list[str]:
-    known = [f"{n:,} bytes on {machine}" for machine, n in overhead.items() if n is not None]
-    return ["at the peak " + ", ".join(known)]
+    peaks = [f"{UNDEFINED if n is None else f'{n:,} bytes'} on {machine}" for machine, n in overhead.items()]
+    return ["at the peak " + ", ".join(peaks)]
 
 
-def _finding_lines(findings: Mapping[str, int]) -> list[str]:
-    lines = []
+def _finding_lines(findings: Mapping[str, int | None]) -> list[str]:
+    lines = [f"{name.replace('_', ' ')}: {UNDEFINED}" for name, number in findings.items() if number is None]
     if findings["unreachable_pages"]:
         lines.append(f"{counted(findings['unreachable_pages'], 'page')} that no walk reaches")
     if findings["dangling_pages"]:

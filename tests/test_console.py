@@ -113,6 +113,68 @@ def test_findings_are_told_in_words():
     ]
 
 
+def test_figures_that_are_null_read_as_not_defined():
+    summary = empty_summary()
+    summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
+    summary["overhead_bytes"]["i386"] = None
+    sections = {section.name: section.lines for section in summary_sections(summary)}
+    assert sections["findings"] == ["unreachable pages: not defined", "dangling pages: not defined"]
+    assert sections["overhead"] == ["at the peak not defined on i386, 0 bytes on x86_64"]
+
+
+def test_walks_of_file_pages_stand_apart():
+    summary = empty_summary()
+    assert "file pages" not in {section.name for section in summary_sections(summary)}
+    summary["file_reclaim"] |= {
+        "pages": 2,
+        "walks": 3,
+        "vmas_visited": 5,
+        "hits": 4,
+        "miss_none": 1,
+        "unmapped": 1,
+    }
+    sections = {section.name: section.lines for section in summary_sections(summary)}
+    assert sections["reclaim"] == ["no walk: no event looks at a page for reclaim"]
+    assert sections["file pages"][:2] == ["2 pages of files looked at", "3 walks visited 5 vmas, 4 hits"]
+
+
+def test_locks_are_told_by_operation_before_the_patch_and_with_it():
+    summary = empty_summary()
+    summary["locks"] = {
+        operation: {
+            "before": {"i_mmap_lock": file, "page_table_lock": before},
+            "after": {"i_mmap_lock": file, "page_table_lock": after, "anon_vma_lock": anon_vma},
+        }
+        for operation, file, before, after, anon_vma in [
+            ("vma_link", 3, 2_000, 0, 1),
+            ("prepare", 0, 0, 0, 0),
+            ("walk", 0, None, 7, 4),
+        ]
+    }
+    assert next(section for section in summary_sections(summary) if section.name == "locks").lines == [
+        "page_table_lock, before the patch → with it: vma_link 2,000 → 0, walk not defined → 7",
+        "anon_vma->lock, with the patch only: vma_link 1, walk 4",
+        "i_mmap_lock, with the patch as before it: vma_link 3",
+    ]
+
+
+def test_a_baseline_is_told_with_why_it_is_not_the_count_of_new_refusals():
+    summary = empty_summary()
+    summary["baseline"] = {
+        "rule": "merge_pre_rmap39",
+        "vmas": {"created": 9, "live": 1, "peak": 8, "splits": 0, "mean": 4.5},
+        "merges": {"attempts": 6, "merged": 5},
+        "vmas_more": {"live": 0, "peak": 2, "mean": 0.5},
+    }
+    lines = summary_sections(summary)[-1].lines
+    assert lines[:3] == [
+        "under merge_pre_rmap39: peak 8, mean 4.5, 1 at the end",
+        "here +2 at the peak, +0.5 in the mean, +0 at the end",
+        "5 of 6 merges succeeded there",
+    ]
+    assert "a refusal changes what later attempts meet" in lines[3]
+
+
 def test_a_survey_tells_lines_by_fate_and_what_could_not_be_read(capsys: pytest.CaptureFixture[str]):
     survey = TraceSurvey(
         path="run.trace",
@@ -156,7 +218,7 @@ def test_diagnostics_are_told_by_kind_the_gravest_first():
     ]
     table = pa.Table.from_pylist(rows, TABLES["diagnostics"])
     section = diagnostics_section(ResultTables(empty_summary(), {"diagnostics": table}))
-    assert section.lines == ["finding b: first b", "info a: first a (and 1 more)"]
+    assert section.lines == ["finding b at event 7: first b", "info a: first a (and 1 more)"]
 
 
 def test_a_replay_without_diagnostics_says_so():

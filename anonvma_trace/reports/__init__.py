@@ -2,7 +2,8 @@
 
 `build_report` turns the result of a replay into a `Report` (data, no markup), `render_html` and
 `render_markdown` turn that into text, `write_report` writes either. The statistics behind each section are
-functions of their own, for notebooks: `reclaim_cost`, `anon_vma_counts`, `merge_refusals`.
+functions of their own, for notebooks: `reclaim_cost`, `anon_vma_counts`, `merge_refusals`, `file_walks`,
+`lock_counts`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from .markdown import render_markdown
 from .sections import overview
 from .sections.anon_vma_counts import anon_vma_counts_section
 from .sections.diagnostics import diagnostics_section
+from .sections.file_pages import file_pages_section
+from .sections.locks import locks_section
 from .sections.merge_refusals import merge_refusals_section
 from .sections.reclaim_cost import reclaim_cost_section
+from .sections.validation import validation_sections
 
 __all__ = ["Report", "build_report", "render_html", "render_markdown", "write_report"]
 
@@ -58,6 +62,9 @@ def build_report(
             reclaim_cost_section(results),
             anon_vma_counts_section(results),
             merge_refusals_section(results),
+            file_pages_section(results),
+            locks_section(results),
+            *validation_sections(results),
             diagnostics_section(results),
         ),
         generated_at=generated_at or datetime.now(UTC),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Kind = Literal["count", "mean", "share", "seconds", "address", "text", "code"]
+Kind = Literal["count", "figure", "mean", "share", "seconds", "address", "text", "code"]
 """What a value is, and so how it is written and aligned."""
 
-NUMERIC_KINDS = frozenset({"count", "mean", "share", "seconds"})
+NUMERIC_KINDS = frozenset({"count", "figure", "mean", "share", "seconds"})
 NONE = "–"  # stands where a value is undefined (null), so that it cannot be read as zero
+UNDEFINED = "not defined"  # stands where a figure of the summary is null
 
 _PLURALS = {"process": "processes", "this": "these", "is": "are", "was": "were"}
 
@@ -19,16 +20,17 @@ def format_value(value: Any, kind: Kind) -> str:
     Parameters
     ----------
     value : int, float, str or None
-        ``count``: an integer. ``mean``: a number, two decimals. ``share``: a fraction of 1, in per cent.
+        ``count``: an integer. ``figure``: a count of the summary, which may be undefined. ``mean``: a number, two
+        decimals. ``share``: a fraction of 1, in per cent.
         ``seconds``: nanoseconds (int), written in seconds with six decimals. ``address``: an integer, in
         hexadecimal. ``text``, ``code``: anything, as it is.
     kind : str
         One of `Kind`.
     """
     if value is None:
-        return NONE
+        return UNDEFINED if kind == "figure" else NONE
     match kind:
-        case "count":
+        case "count" | "figure":
             return f"{int(value):,}"
         case "mean":
             return f"{value:,.2f}"
@@ -71,6 +73,11 @@ def format_duration(nanoseconds: int) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 walk`` or ``2,000 walks``."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def counted_figure(number: int | None, noun: str) -> str:
+    """Return the same for a figure of the summary, or ``a number of walks that is not defined``."""
+    return f"a number of {plural(noun)} that is {UNDEFINED}" if number is None else counted(number, noun)
 
 
 def plural(noun: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
 from ..result_tables import ResultTables
 from .bins import event_bin, event_bins, event_count, value_bins
 from .process_names import process_names
 from .shares import average, row_count, share_of_sum, true_count
+
+WalkTable = Literal["walks", "file_walks"]
 
 VISIT_RESULTS = {
     "hit": ("hits", "the vma maps this page"),
@@ -23,8 +27,14 @@ VISIT_RESULTS = {
 """What a visit of one vma can come to: its key in `summary.reclaim`, and its meaning."""
 
 
-def visited_distribution(results: ResultTables) -> pl.DataFrame:
+def visited_distribution(results: ResultTables, table: WalkTable = "walks") -> pl.DataFrame:
     """Group the walks by the number of vmas they visited.
+
+    Parameters
+    ----------
+    results : ResultTables
+    table : str, optional
+        The walks of anonymous pages (``walks``) or of file pages (``file_walks``).
 
     Returns
     -------
@@ -32,7 +42,7 @@ def visited_distribution(results: ResultTables) -> pl.DataFrame:
         ``low``, ``high``, ``bin`` (vmas visited per walk, as in `value_bins`), ``walks``, ``walks_share``
         (of all walks), ``vmas_visited`` (in all walks of the bin), ``visited_share`` (of all visits).
     """
-    walks = results.frame("walks").select("vmas_visited", pl.col("vmas_visited").alias("visits"))
+    walks = results.frame(table).select("vmas_visited", pl.col("vmas_visited").alias("visits"))
     binned = value_bins(walks, "vmas_visited", "visits").rename({"rows": "walks", "visits": "vmas_visited"})
     return binned.with_columns(
         walks_share=share_of_sum("walks"), visited_share=share_of_sum("vmas_visited")
@@ -57,8 +67,14 @@ def visit_results(results: ResultTables) -> pl.DataFrame:
     return frame.with_columns(share=share_of_sum("visits"))
 
 
-def walk_outcomes(results: ResultTables) -> pl.DataFrame:
+def walk_outcomes(results: ResultTables, table: WalkTable = "walks") -> pl.DataFrame:
     """Group the walks by purpose and outcome.
+
+    Parameters
+    ----------
+    results : ResultTables
+    table : str, optional
+        The walks of anonymous pages (``walks``) or of file pages (``file_walks``).
 
     Returns
     -------
@@ -67,7 +83,7 @@ def walk_outcomes(results: ResultTables) -> pl.DataFrame:
         list members unvisited), ``unreachable`` (mappings that no walk can find); most walks first.
     """
     return (
-        results.frame("walks")
+        results.frame(table)
         .lazy()
         .group_by(pl.col("purpose").cast(pl.String), pl.col("outcome").cast(pl.String))
         .agg(

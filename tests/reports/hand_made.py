@@ -37,6 +37,56 @@ WALKS = [
     (92_000, 9, 300, 0x40000, 5, "unmap", 2, 17, 3, 0, 1, 0, 0, 0, 2, 0, True, "success"),
 ]
 
+# event, ts, pid, addr, file, pgoff, purpose, mapcount, list_length, vmas_visited,
+# miss_rss, miss_range, miss_none, miss_swap, miss_other, hits, unreachable, early_stop, outcome
+FILE_WALKS = [
+    (
+        70_000,
+        1,
+        100,
+        0x50000,
+        "/lib/a",
+        7,
+        "referenced",
+        2,
+        4,
+        4,
+        1,
+        0,
+        1,
+        0,
+        0,
+        2,
+        0,
+        False,
+        "not_referenced",
+    ),
+    (70_000, 1, 100, 0x50000, "/lib/a", 7, "unmap", 2, 4, 3, 0, 0, 0, 0, 1, 2, 0, True, "success"),
+    (70_001, 2, 100, 0x51000, "/lib/a", 8, "referenced", 1, 4, 1, 0, 0, 0, 0, 0, 0, 0, True, "referenced"),
+    (
+        70_002,
+        3,
+        200,
+        0x60000,
+        HOSTILE,
+        0,
+        "referenced",
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0,
+        False,
+        "not_referenced",
+    ),
+    (70_002, 3, 200, 0x60000, HOSTILE, 0, "unmap", 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, False, "fail_young"),
+]
+
 # event, ts, pid, op, addr, len, case, left, right, left_new, right_new, pgoff_anon_vma, self
 MERGES = [
     (10, 1, 100, "mmap", 0x7F0000001000, 4096, 0, "not_adjacent", "not_adjacent", False, False, None, False),
@@ -86,6 +136,7 @@ def hand_made_results(**changes: Any) -> ResultTables:
     rows = {
         "anon_vmas": ANON_VMAS,
         "walks": WALKS,
+        "file_walks": FILE_WALKS,
         "merges": MERGES,
         "timeline": TIMELINE,
         "processes": PROCESSES,
@@ -138,12 +189,66 @@ def hand_made_summary() -> dict[str, Any]:
         young_fail=1,
         visited_per_walk={"mean": 3.7, "p50": 2, "p95": 17, "p99": 17, "max": 17},
     )
+    summary["file_reclaim"].update(
+        pages=3,
+        walks=5,
+        vmas_visited=10,
+        miss_rss=1,
+        miss_none=1,
+        miss_other=1,
+        hits=6,
+        ptes_read=8,
+        early_stops=2,
+        list_length_sum=14,
+        activated=2,
+        unmapped=1,
+        young_fail=1,
+        visited_per_walk={"mean": 2.0, "p50": 1, "p95": 4, "p99": 4, "max": 4},
+    )
+    summary["locks"] = hand_made_locks()
+    summary["baseline"] = {
+        "vmas": {"created": 121, "live": 38, "peak": 71, "splits": 5, "mean": 52.25},
+        "merges": {"attempts": 11, "merged": 8},
+        "vmas_more": {"live": 2, "peak": 6, "mean": 3.5},
+        "rule": "merge_pre_rmap39",
+    }
+    summary["validation"] = {
+        "snapshots": 9,
+        "compared": 8,
+        "pages_equal": 8,
+        "borders_equal": 3,
+        "anon_pages_equal": 7,
+        "anon_pages": 2_000,
+        "anon_pages_missing": 1,
+        "anon_pages_extra": 4,
+    }
     summary["overhead_bytes"].update(i386=972, x86_64=1_944)
     summary["findings"].update(unreachable_pages=1, dangling_pages=0, bugs=0)
     summary["checked_events"] = 92_001
     summary["unmapped_faults"] = 3
-    summary["extra"].update(anon_vmas_never_used=1, span_forced=2)
+    summary["extra"].update(anon_vmas_never_used=1, span_forced=2, invented_vmas=4, segv=6)
     return summary
+
+
+def hand_made_locks() -> dict[str, Any]:
+    """Return locks by operation: i_mmap_lock, page_table_lock before and with the patch, anon_vma->lock."""
+    numbers = {
+        "vma_link": (40, 60, 0, 2),
+        "vma_adjust": (3, 10, 0, 4),
+        "munmap": (0, 9, 9, 5),
+        "stack_growth": (0, 1, 0, 1),
+        "prepare": (0, 0, 5, 0),
+        "fork": (20, 30, 30, 8),
+        "exit": (55, 0, 0, 11),
+        "walk": (0, None, 19, 10),
+    }
+    return {
+        operation: {
+            "before": {"i_mmap_lock": i_mmap, "page_table_lock": before},
+            "after": {"i_mmap_lock": i_mmap, "page_table_lock": after, "anon_vma_lock": anon_vma},
+        }
+        for operation, (i_mmap, before, after, anon_vma) in numbers.items()
+    }
 
 
 def empty_results() -> ResultTables:

@@ -9,6 +9,7 @@ import pytest
 
 from anonvma_trace.errors import OutputError, UsageError
 from anonvma_trace.reports import build_report, render_html, render_markdown, write_report
+from anonvma_trace.reports.numbers import format_value
 from anonvma_trace.tables import empty_summary
 
 from .hand_made import PROCESSES, WALKS, empty_results, hand_made_results, hand_made_summary
@@ -67,6 +68,107 @@ def test_every_figure_of_the_summary_stands_in_the_report(render):
     assert missing == []
 
 
+@pytest.mark.parametrize("render", [render_html, render_markdown])
+def test_a_figure_that_is_null_reads_as_not_defined(render):
+    """As under merge_pre_rmap39, where the lists mean nothing and so no page can be called lost."""
+    summary = hand_made_summary()
+    summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
+    summary["overhead_bytes"] |= {"i386": None}
+    report = build_report(hand_made_results(summary=summary))
+    tables = {table.title: table for table in report.tables()}
+    for title, undefined in [
+        ("Findings in figures", {"unreachable_pages", "dangling_pages"}),
+        ("Memory that the scheme needs", {"i386"}),
+        ("Locks taken by operation, before the patch and with it", {"walk"}),
+    ]:
+        table = tables[title]
+        cells = [
+            [format_value(cell, column.kind) for cell, column in zip(row, table.columns, strict=True)]
+            for row in table.rows
+        ]
+        assert {row[0] for row in cells if "not defined" in row} == undefined
+    assert "How many pages were lost is not defined here" in render(report)
+    assert "None" not in render(report)
+
+
+def test_only_what_was_done_is_compared():
+    summary = hand_made_summary()
+    for name in ("baseline", "validation"):
+        del summary[name]
+    report = build_report(hand_made_results(summary=summary))
+    assert "Validation" not in [section.heading for section in report.sections]
+    assert not [
+        part for section in report.sections for part in section.parts if part.heading.startswith("Compared")
+    ]
+
+
+def test_the_baseline_is_told_with_both_measures_and_why_they_differ():
+    part = _part(build_report(hand_made_results()), "Compared with merge_pre_rmap39")
+    assert part.reading == (
+        "Local: 6 sides refused here that the rules before rmap 39 would have accepted in the same state. Global: "
+        "replayed from the first event under merge_pre_rmap39, the trace has 71 vmas at the peak and 52.25 on "
+        "average; here +6 and +3.50."
+    )
+    assert "They differ because a refusal changes the state that later attempts meet" in part.explanation
+    assert part.blocks[0].rows == (
+        ("this one", 130, 40, 77, 55.75, 6, 11, 4),
+        ("merge_pre_rmap39", 121, 38, 71, 52.25, 5, 11, 8),
+        ("this one less merge_pre_rmap39", 9, 2, 6, 3.5, 1, 0, -4),
+    )
+
+
+def test_the_local_measure_is_not_about_another_baseline():
+    summary = hand_made_summary()
+    summary["baseline"]["rule"] = "rmap40"
+    part = _part(build_report(hand_made_results(summary=summary)), "Compared with rmap40")
+    assert "The local measure is not about rmap40" in part.explanation
+
+
+def test_validation_says_of_how_many():
+    part = _part(build_report(hand_made_results()), "Compared with the kernel")
+    assert part.reading == (
+        "Pages and permissions are equal in 8 of 8 snapshots, the anonymous pages in 7, the borders of the vmas in 3. "
+        "Of 2,000 anonymous pages the replay has >99.9 %, and 4 pages that the snapshots have not."
+    )
+    summary = hand_made_summary()
+    summary["validation"]["compared"] = 0
+    part = _part(build_report(hand_made_results(summary=summary)), "Compared with the kernel")
+    assert part.reading == "None of 9 recorded snapshots could be compared."
+
+
+def test_findings_are_told_with_the_event_that_caused_each():
+    rows = [
+        ("finding", 90_000, 12, "bug", "BUG in page_add_anon_rmap"),
+        ("info", 5, 17, "unknown-frame", "no page has frame 0x99"),
+        ("finding", 80_000, None, "unreachable-page", "one pte"),
+        ("finding", None, None, "dangling-page", "no event known"),
+    ]
+    report = build_report(hand_made_results(diagnostics=rows))
+    table = next(table for table in report.tables() if table.title == "Findings by event")
+    assert table.rows == (
+        (80_000, None, "unreachable-page", "one pte"),
+        (90_000, 12, "bug", "BUG in page_add_anon_rmap"),
+        (None, None, "dangling-page", "no event known"),
+    )
+    assert any("the first finding is of event 80,000" in sentence for sentence in report.findings)
+
+
+def test_a_lost_page_that_no_walk_met_leads_to_check():
+    report = build_report(hand_made_results(diagnostics=[]))
+    assert "--check names it" in _part(report, "Findings").reading
+
+
+def test_a_finding_that_healed_is_still_told():
+    summary = hand_made_summary()
+    summary["findings"]["unreachable_pages"] = 0
+    reading = _part(build_report(hand_made_results(summary=summary)), "Findings").reading
+    assert reading == "No page is lost at the end, and no event met a BUG. On the way there was 1 finding."
+
+
+def _part(report, heading):
+    return next(part for section in report.sections for part in section.parts if part.heading == heading)
+
+
 def test_the_breakdowns_add_up_to_the_totals_of_the_summary():
     results = hand_made_results()
     report = build_report(results)
@@ -77,6 +179,11 @@ def test_the_breakdowns_add_up_to_the_totals_of_the_summary():
     assert sum(sums["Walks by purpose and outcome"].values("vmas_visited")) == reclaim["vmas_visited"]
     assert sum(sums["Vmas visited over the trace"].values("vmas_visited")) == reclaim["vmas_visited"]
     assert sum(sums["anon_vmas by vmas visited"].values("vmas_visited")) == reclaim["vmas_visited"]
+    files = results.summary["file_reclaim"]
+    assert sum(sums["Visits of file pages by result"].values("visits")) == files["vmas_visited"]
+    assert sum(sums["Walks of file pages by vmas visited"].values("walks")) == files["walks"]
+    assert sum(sums["Walks of file pages by purpose and outcome"].values("hits")) == files["hits"]
+    assert sum(sums["Files by vmas visited"].values("vmas_visited")) == files["vmas_visited"]
     assert sum(sums["Attempts by merge case"].values("attempts")) == merges["attempts"]
     assert sum(sums["Refusals by reason"].values("refusals")) == sum(merges["refused"].values())
     assert sum(sums["Attempts and refusals by process"].values("new")) == merges["refused_new"]
@@ -97,6 +204,7 @@ def test_sound_results_raise_no_notice():
         ({"trace.unreadable_lines": 2}, "2 lines of the trace could not be read", "inspect"),
         ({"violations": 1}, "1 invariant", "defect of this tool"),
         ({"unmapped_faults": 20_000}, "20,000 faults of 43,547 (45.9 %)", "--maps"),
+        ({"file_reclaim.walks": 6}, "hold 5 walks of file pages, the summary counts 6", "breakdowns"),
         ({"reclaim.walks": 12}, "hold 10 walks, the summary counts 12", "breakdowns"),
     ],
 )

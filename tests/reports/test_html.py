@@ -57,7 +57,7 @@ def test_path_title_and_messages_are_escaped_too():
 
 def test_links_lead_to_sections_of_the_page(page):
     targets = re.findall(r'href="#([^"]+)"', page)
-    assert len(targets) == 4
+    assert len(targets) == 7
     for target in targets:
         assert f'id="{target}"' in page
 

@@ -16,6 +16,8 @@ from anonvma_trace.reports.numbers import counted, format_duration, format_secon
     [
         (501_501_000, "count", "501,501,000"),
         (None, "count", "–"),  # undefined is not zero
+        (None, "figure", "not defined"),
+        (0, "figure", "0"),
         (501.0, "mean", "501.00"),
         (1234.567, "mean", "1,234.57"),
         (0.123, "share", "12.3 %"),

@@ -19,7 +19,7 @@ _INTRODUCTION = (
 
 _VALUE = (
     Column("figure", "figure", "code"),
-    Column("value", "number"),
+    Column("value", "number", "figure"),
     Column("meaning", "what it counts", "text"),
 )
 
@@ -261,11 +261,11 @@ def _lifetimes(results: ResultTables) -> Part:
 def _memory(results: ResultTables) -> Part:
     overhead = results.summary["overhead_bytes"]
     reading = (
-        f"At its peak the scheme's own memory was {format_value(overhead['x86_64'], 'count')} bytes on "
-        f"x86_64 and {format_value(overhead['i386'], 'count')} bytes on i386: its objects and the fields "
+        f"At its peak the scheme's own memory was {format_value(overhead['x86_64'], 'figure')} bytes on "
+        f"x86_64 and {format_value(overhead['i386'], 'figure')} bytes on i386: its objects and the fields "
         "that it adds to each vma."
     )
-    columns = (Column("machine", "machine", "code"), Column("value", "peak", unit="bytes"))
+    columns = (Column("machine", "machine", "code"), Column("value", "peak", "figure", "bytes"))
     rows = (("i386", overhead["i386"]), ("x86_64", overhead["x86_64"]))
     blocks: list[Block] = [Table("Memory that the scheme needs", columns, rows)]
     frame = anon_vma_counts.counts_over_time(results)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from ...result_tables import ResultTables
 from ..document import Column, Part, Section, Table
-from ..numbers import counted
+from ..numbers import UNDEFINED, counted, counted_figure
 from ..shares import row_count
 
 _INTRODUCTION = (
-    "What the replay met beside the three subjects above. A finding is a state that the scheme itself "
+    "What the replay met beside the subjects above. A finding is a state that the scheme itself "
     "allows and that loses pages; a violation is a defect of this tool."
 )
 _VALUE = (
     Column("figure", "figure", "code"),
-    Column("value", "number"),
+    Column("value", "number", "figure"),
     Column("meaning", "what it counts", "text"),
 )
 
@@ -44,6 +46,8 @@ _EXTRA_MEANINGS = {
     "span_forced": "mremap calls over several vmas that were applied piece by piece, as recorded",
     "zero_copies": "write faults on the zero page",
     "early_copies": "private file pages copied at the first write",
+    "invented_vmas": "vmas invented for faults of processes whose mappings were never recorded",
+    "segv": "faults that the protection of their vma forbids",
 }
 
 
@@ -75,23 +79,72 @@ def diagnostic_counts(results: ResultTables) -> pl.DataFrame:
     )
 
 
+def findings_by_event(results: ResultTables) -> pl.DataFrame:
+    """Return the findings among the diagnostics, in order of time.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``event``, ``line``, ``code``, ``message``; one row for each finding. `event` is the one that led to it.
+    """
+    return (
+        results.frame("diagnostics")
+        .with_columns(pl.col("severity", "code").cast(pl.String))
+        .filter(pl.col("severity") == "finding")
+        .select("event", "line", "code", "message")
+        .sort("event", nulls_last=True, maintain_order=True)
+    )
+
+
 def _findings(results: ResultTables) -> Part:
     summary = results.summary
     findings = summary["findings"]
-    reading = "No page was lost by the scheme, and no event met a BUG."
-    if any(findings.values()):
-        reading = (
-            f"At the end no walk can find {counted(findings['unreachable_pages'], 'page')}, of which "
-            f"{findings['dangling_pages']:,} dangling (the anon_vma was freed); "
-            f"{counted(findings['bugs'], 'event')} met a BUG."
-        )
+    each = findings_by_event(results)
     rows = [(name, findings[name], meaning) for name, meaning in _FINDINGS]
     rows += [
         ("violations", summary["violations"], "broken invariants found by --check: defects of this tool"),
         ("checked_events", summary["checked_events"], "events after which the invariants were checked"),
         ("unmapped_faults", summary["unmapped_faults"], "faults at addresses that no known vma covers"),
     ]
-    return Part("Findings", reading, (Table("Findings in figures", _VALUE, tuple(rows)),))
+    blocks = [Table("Findings in figures", _VALUE, tuple(rows))]
+    if each.height:
+        columns = (
+            Column("event", "event"),
+            Column("line", "line"),
+            Column("code", "code", "code"),
+            Column("message", "message", "text"),
+        )
+        blocks.append(Table.from_frame("Findings by event", columns, each))
+    explanation = (
+        "A page that the scheme lost is told at the walk that missed it; with --check also after the event that "
+        "lost it. A BUG is told at its event, which was undone."
+    )
+    return Part("Findings", _findings_reading(findings, each.height), tuple(blocks), explanation)
+
+
+def _findings_reading(findings: Mapping[str, int | None], told: int) -> str:
+    unreachable, dangling, bugs = (findings[name] for name, _ in _FINDINGS)
+    if not (unreachable is None or dangling is None) and not any(findings.values()):
+        reading = "No page is lost at the end, and no event met a BUG."
+        return (
+            f"{reading} On the way there {'was' if told == 1 else 'were'} {counted(told, 'finding')}."
+            if told
+            else reading
+        )
+    if unreachable is None or dangling is None:
+        lost = (
+            f"How many pages were lost is {UNDEFINED} here: these rules give the layout of vmas only, and the "
+            "lists of the anon_vmas mean nothing under them"
+        )
+    else:
+        lost = (
+            f"At the end no walk can find {counted(unreachable, 'page')}, of which {dangling:,} dangling (the "
+            "anon_vma was freed)"
+        )
+    reading = f"{lost}; {counted_figure(bugs, 'event')} met a BUG."
+    if unreachable and not told:
+        reading += " No walk met them, so no event is named: --check names it."
+    return reading
 
 
 def _diagnostics(results: ResultTables) -> Part:

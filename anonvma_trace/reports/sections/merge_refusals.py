@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...result_tables import ResultTables
 from ...tables import MERGE_REASONS
 from .. import merge_refusals
 from ..document import BarFigure, Block, Column, Part, Section, Table
-from ..numbers import counted, share_text
+from ..numbers import counted, format_value, share_text
 from ..process_names import process_text
 
 _INTRODUCTION = (
@@ -23,13 +25,17 @@ def merge_refusals_section(results: ResultTables) -> Section:
         parts: tuple[Part, ...] = (
             _cases(results),
             _reasons(results),
+            *_baseline(results),
             _neighbours_and_marks(results),
             _by_operation(results),
             _by_process(results),
             _ranges(results),
         )
     else:
-        parts = (Part("No attempts", "No operation of this trace tried to merge a vma."),)
+        parts = (
+            Part("No attempts", "No operation of this trace tried to merge a vma."),
+            *_baseline(results),
+        )
     return Section("Merge refusals", "merge-refusals", _INTRODUCTION, parts)
 
 
@@ -97,9 +103,64 @@ def _reasons(results: ResultTables) -> Part:
     explanation = (
         "A side counts once, under the first test that it failed. New is the local measure: one side at "
         "a time, in the state of this replay. What whole runs under the older rules would have merged is "
-        "another question, since each refusal changes the state that follows."
+        "another question, since each refusal changes the state that follows: --baseline answers it."
     )
     return Part("Refusals by reason", reading, (BarFigure(table, ("new", "not_new")),), explanation)
+
+
+def _baseline(results: ResultTables) -> tuple[Part, ...]:
+    """Return the comparison with the replay under the baseline's rule, or nothing where there was none."""
+    summary = results.summary
+    if "baseline" not in summary:
+        return ()
+    baseline, rule = summary["baseline"], summary["baseline"]["rule"]
+    there, more = baseline["vmas"], baseline["vmas_more"]
+    reading = (
+        f"Local: {counted(summary['merges']['refused_new'], 'side')} refused here that the rules before rmap 39 "
+        f"would have accepted in the same state. Global: replayed from the first event under {rule}, the trace "
+        f"has {counted(there['peak'], 'vma')} at the peak and {format_value(there['mean'], 'mean')} on average; here "
+        f"{more['peak']:+,} and {more['mean']:+,.2f}."
+    )
+    explanation = (
+        "The local measure takes one side of one attempt at a time, in the state that this replay has reached. The "
+        "global measure compares two whole replays. They differ because a refusal changes the state that later "
+        "attempts meet: one refused merge can keep vmas apart through many later attempts, or cost nothing because the "
+        "other side merges or the vmas are soon unmapped."
+    )
+    if rule != "merge_pre_rmap39":
+        explanation += f" The local measure is not about {rule}: it always asks the rules before rmap 39."
+    columns = (
+        Column("replay", "replay", "code"),
+        Column("created", "vmas created", "figure"),
+        Column("live", "live at the end", "figure"),
+        Column("peak", "peak", "figure"),
+        Column("mean", "mean after an event", "mean"),
+        Column("splits", "splits", "figure"),
+        Column("attempts", "merge attempts", "figure"),
+        Column("merged", "merged", "figure"),
+    )
+    here = summary["vmas"] | {"mean": there["mean"] + more["mean"]}
+    rows = (
+        _counts_row("this one", here, summary["merges"]),
+        _counts_row(rule, there, baseline["merges"]),
+    )
+    difference = (
+        f"this one less {rule}",
+        here["created"] - there["created"],
+        more["live"],
+        more["peak"],
+        more["mean"],
+        here["splits"] - there["splits"],
+        summary["merges"]["attempts"] - baseline["merges"]["attempts"],
+        summary["merges"]["merged"] - baseline["merges"]["merged"],
+    )
+    table = Table(f"Vmas here and under {rule}", columns, (*rows, difference))
+    return (Part(f"Compared with {rule}", reading, (table,), explanation),)
+
+
+def _counts_row(name: str, vmas: dict[str, Any], merges: dict[str, Any]) -> tuple[Any, ...]:
+    figures = (vmas[key] for key in ("created", "live", "peak", "mean", "splits"))
+    return (name, *figures, merges["attempts"], merges["merged"])
 
 
 def _neighbours_and_marks(results: ResultTables) -> Part:

@@ -12,7 +12,7 @@ from .. import reclaim_cost
 from ..document import KeyFigure, Notice
 from ..numbers import counted, format_duration, format_value, plural, ratio, share_text
 from ..process_names import process_text
-from .diagnostics import diagnostic_counts
+from .diagnostics import diagnostic_counts, findings_by_event
 
 WARNINGS_SHOWN = 3
 UNMAPPED_SHARE = (
@@ -141,6 +141,16 @@ def _disagreements(results: ResultTables) -> list[Notice]:
             int(results.frame("walks")["vmas_visited"].sum()),
             summary["reclaim"]["vmas_visited"],
         ),
+        (
+            "walks of file pages",
+            results.frame("file_walks").height,
+            summary["file_reclaim"]["walks"],
+        ),
+        (
+            "vmas visited for file pages",
+            int(results.frame("file_walks")["vmas_visited"].sum()),
+            summary["file_reclaim"]["vmas_visited"],
+        ),
         ("anon_vmas", results.frame("anon_vmas").height, summary["anon_vmas"]["allocated"]),
         ("merge attempts", results.frame("merges").height, summary["merges"]["attempts"]),
     )
@@ -195,6 +205,8 @@ def findings(results: ResultTables) -> tuple[str, ...]:
         _dearest_finding(results),
         _anon_vma_finding(results),
         _merge_finding(results),
+        _baseline_finding(results),
+        _validation_finding(results),
     )
     found = [*(sentence for sentence in sentences if sentence), *_lost_pages(results)]
     return tuple(found) or (
@@ -258,10 +270,37 @@ def _merge_finding(results: ResultTables) -> str:
     )
 
 
+def _baseline_finding(results: ResultTables) -> str:
+    baseline = results.summary.get("baseline")
+    if not baseline:
+        return ""
+    more = baseline["vmas_more"]
+    return (
+        f"Replayed as a whole under {baseline['rule']}, the trace has "
+        f"{counted(baseline['vmas']['peak'], 'vma')} at the peak; here {more['peak']:+,}, "
+        f"and {more['mean']:+,.2f} on average."
+    )
+
+
+def _validation_finding(results: ResultTables) -> str:
+    validation = results.summary.get("validation")
+    compared = validation.get("compared", validation["snapshots"]) if validation else 0
+    if not validation or not compared:
+        return ""
+    return (
+        f"Of {counted(compared, 'recorded snapshot')} compared, {validation['pages_equal']:,} have the same pages and "
+        f"permissions and {validation['anon_pages_equal']:,} exactly the same anonymous pages."
+    )
+
+
 def _lost_pages(results: ResultTables) -> list[str]:
     found = results.summary["findings"]
     names = (("unreachable_pages", "unreachable page"), ("dangling_pages", "dangling page"), ("bugs", "BUG"))
     named = [
         f"{found[key]:,} {name if found[key] == 1 else plural(name)}" for key, name in names if found[key]
     ]
-    return [f"The scheme's known defects were met: {', '.join(named)}."] if named else []
+    if not named:
+        return []
+    events = findings_by_event(results)["event"].drop_nulls()
+    first = f"; the first finding is of event {events[0]:,}" if len(events) else ""
+    return [f"The scheme's known defects were met: {', '.join(named)}{first}."]

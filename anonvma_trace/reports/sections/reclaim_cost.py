@@ -88,7 +88,7 @@ def _visits(results: ResultTables) -> Part:
         "Totals of the walks",
         (
             Column("figure", "figure", "code"),
-            Column("value", "number"),
+            Column("value", "number", "figure"),
             Column("meaning", "what it counts", "text"),
         ),
         tuple((name, reclaim[name], meaning) for name, meaning in _TOTALS),
