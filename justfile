@@ -21,3 +21,7 @@ test *arguments:
 # All that must hold before a change lands, in fresh environments
 ci:
     .ci/run
+
+# Every figure of docs/performance.md, as ratios, in one run
+bench *arguments:
+    {{ python }} -m benchmarks {{ arguments }}
