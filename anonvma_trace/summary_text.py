@@ -241,7 +241,7 @@ def _file_page_sections(reclaim: Mapping[str, Any]) -> list[Section]:
         return []
     return [
         Section(
-            "file pages", [f"{counted(reclaim['pages'], 'page')} of files looked at", *_walk_lines(reclaim)]
+            "file pages", [f"{counted(reclaim['pages'], 'look')} at pages of files", *_walk_lines(reclaim)]
         )
     ]
 

@@ -135,7 +135,7 @@ def test_walks_of_file_pages_stand_apart():
     }
     sections = {section.name: section.lines for section in summary_sections(summary)}
     assert sections["reclaim"] == ["no walk: no event looks at a page for reclaim"]
-    assert sections["file pages"][:2] == ["2 pages of files looked at", "3 walks visited 5 vmas, 4 hits"]
+    assert sections["file pages"][:2] == ["2 looks at pages of files", "3 walks visited 5 vmas, 4 hits"]
 
 
 def test_locks_are_told_by_operation_before_the_patch_and_with_it():

@@ -17,7 +17,7 @@ _INTRODUCTION = (
 )
 
 _TOTALS = (
-    ("pages", "file pages that reclaim looked at"),
+    ("pages", "times that reclaim looked at a file page"),
     ("walks", "rmap walks of file pages, of both purposes (referenced, unmap)"),
     ("vmas_visited", "vmas visited in them"),
     ("hits", "visits that found the page"),
@@ -57,7 +57,7 @@ def _visits(results: ResultTables) -> Part:
     reclaim = results.summary["file_reclaim"]
     visited, hits = reclaim["vmas_visited"], reclaim["hits"]
     reading = (
-        f"{counted(reclaim['walks'], 'walk')} for {counted(reclaim['pages'], 'file page')} made "
+        f"{counted(reclaim['walks'], 'walk')} in {counted(reclaim['pages'], 'look')} at file pages made "
         f"{counted(visited, 'visit')} to vmas; {share_text(hits, visited)} of the visits were hits."
     )
     columns = (
