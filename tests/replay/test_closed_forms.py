@@ -14,10 +14,8 @@ import pytest
 from anonvma_trace.events import MADV_DONTNEED, TraceMetadata
 from anonvma_trace.replay import ReplayCore
 
-from .core_state import CoreReplay
+from .comparison import Lockstep
 from .generated import HEAP, NONE, events, family_pids, fork_family, move, to_batches, walk_every_page
-from .naive import NaiveReplay
-from .test_core_against_model import assert_same_rows, summary_of
 
 
 def replayed(*pieces: np.ndarray) -> tuple[dict, dict[str, pa.Table]]:
@@ -107,24 +105,11 @@ def uneven_family(n_children: int, n_pages: int) -> np.ndarray:
 
 def test_an_uneven_family_costs_what_the_slow_model_says():
     """50 x 20: split in three before the forks, every third child gone, one mapping moved, one mm with rss 0."""
-    batches = to_batches(uneven_family(50, 20))
-    model, core = NaiveReplay(), CoreReplay()
-    for batch in batches:
-        for row in batch.to_pylist():
-            model.feed(row)
-        core.core.feed(batch)
-    assert core.state() == model.state()
-    assert summary_of(core) == summary_of(model)
-    assert core.walks == model.walks
-    assert core.merges == model.merges
-    for name, rows in (
-        ("anon_vmas", model.anon_vma_rows()),
-        ("members", model.members_rows()),
-        ("processes", model.process_rows()),
-        ("vma_spans", model.vma_span_rows()),
-        ("vmas", model.vma_rows()),
-    ):
-        assert_same_rows(core.rows(name), rows)
-    reclaim = core.summary()["reclaim"]
+    both = Lockstep()
+    for batch in to_batches(uneven_family(50, 20)):
+        both.feed(*batch.to_pylist())
+    both.compare_state()
+    both.compare_results()
+    reclaim = both.core.summary()["reclaim"]
     met = ("miss_rss", "miss_range", "miss_none", "miss_other", "hits", "unmapped")
     assert all(reclaim[kind] > 0 for kind in met), reclaim  # else the family is not as uneven as it should be
