@@ -82,11 +82,11 @@ def test_a_vma_in_three_pieces_makes_the_list_three_times_as_long(n_children):
 
 
 def uneven_family(n_children: int, n_pages: int) -> np.ndarray:
-    """A family whose parent's vma was split in three, with some children gone, one moved, one without pages."""
+    """A family with its vma split in three; children are gone, moved, without pages, with half of them."""
     children = family_pids(n_children)[1:]
     pages = HEAP + np.arange(n_pages)
     third, target = n_pages // 3, HEAP + 10 * n_pages
-    gone, moved, emptied = children[::3], children[1], children[4]
+    gone, moved, emptied, halved = children[::3], children[1], children[4], children[7]
     alive = np.setdiff1d(family_pids(n_children), gone)
     return np.concatenate(
         [
@@ -94,6 +94,7 @@ def uneven_family(n_children: int, n_pages: int) -> np.ndarray:
             events("exit", gone),
             move(moved, HEAP + third, third, target),
             events("madvise", emptied, HEAP, n_pages, flags=MADV_DONTNEED),
+            events("madvise", halved, HEAP, n_pages // 2, flags=MADV_DONTNEED),
             events("referenced", alive[:, None], pages),
             events("referenced", moved, target + np.arange(third)),
             events("reclaim", alive[:, None], pages),
