@@ -105,6 +105,7 @@ def test_replay_prints_a_summary_to_standard_output_and_nothing_to_standard_erro
         "pages",
         "merges",
         "reclaim",
+        "locks",
         "overhead",
         "findings",
         "notes",
