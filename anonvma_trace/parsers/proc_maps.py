@@ -6,7 +6,7 @@ A file of snapshots is a sequence of blocks::
     # MAPS
     55d5b2000000-55d5b2001000 r--p 00000000 fe:00 1687556                    /srv/demo/bin/zoo
     # PAGES …
-    A 55d5b2005000 1ed7bb:1 …       present anonymous pages, one pfn:mapcount each (pfn 0: the zero page)
+    A 55d5b2005000 1ed7bb:1 …       present pages, one pfn:mapcount each (either is 0: the zero page)
     S 7f0000000000 1:1a4 …          swapped pages, one type:offset each
     # END n=2
 
@@ -99,16 +99,27 @@ class Snapshot:
         Returns
         -------
         ndarray of uint64
-            Bytes. Entries of the shared zero page (pfn 0) are left out: they are no anonymous pages.
+            Bytes. Entries of the shared zero page are left out: it is no anonymous page.
         """
-        addresses: list[int] = []
+        runs = [np.empty(0, np.uint64)]
         for line in self.page_lines:
             kind, start, *entries = line.split()
-            address = int(start, 16)
-            for number, entry in enumerate(entries):
-                if kind == "S" or int(entry.partition(":")[0], 16) != 0:
-                    addresses.append(address + number * PAGE_SIZE)
-        return np.array(sorted(addresses), dtype=np.uint64)
+            run = np.uint64(int(start, 16)) + PAGE_SIZE * np.arange(len(entries), dtype=np.uint64)
+            if kind == "A":
+                run = run[[not _is_zero_page(entry) for entry in entries]]
+            runs.append(run)
+        return np.sort(np.concatenate(runs))
+
+
+def _is_zero_page(entry: str) -> bool:
+    """Tell whether a PFN:MAPCOUNT of a present page is that of the shared zero page.
+
+    Its pfn is 0 where the tool put that; /proc/PID/pagemap gives its true one. Its mapcount stays 0 however many
+    map it, that of a page that is mapped here cannot.
+    Source: Linux mm/memory.c, ``do_anonymous_page``: no rmap call for the zero page.
+    """
+    pfn, _, mapcount = entry.partition(":")
+    return int(pfn, 16) == 0 or int(mapcount, 16) == 0
 
 
 def parse_mapping(text: str, path: str = "-", line: int = 0) -> Mapping:
@@ -127,7 +138,7 @@ def parse_mapping(text: str, path: str = "-", line: int = 0) -> Mapping:
             1,
             expected="a line of /proc/PID/maps ('START-END rwxp OFFSET DEVICE INODE PATH')",
             found=repr(text[:100]),
-            hint="save the maps again (cat /proc/PID/maps), or take the file out of --maps",
+            hint="save the maps again (cat /proc/PID/maps), or leave the file out",
         )
     start, end = int(found["start"], 16), int(found["end"], 16)
     prot = (
@@ -168,6 +179,8 @@ def read_snapshots(arguments: list[str], whys: Collection[str] = WHYS) -> list[S
         with open_source(path) as source:
             if source.head.startswith(b"#"):
                 found = parse_snapshot_blocks(_lines(source), path)
+            elif "start" not in whys:
+                continue
             else:
                 found = iter([parse_plain_maps(_lines(source), path, _pid_of(pid_text, path))])
             snapshots.extend(snapshot for snapshot in found if snapshot.why in whys)

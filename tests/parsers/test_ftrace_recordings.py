@@ -101,7 +101,7 @@ def test_every_line_is_read_and_accounted_for(tiny_sh):
     assert stream.metadata.known_pids == (32261,)
     # 226 faults were recorded; the other write faults are the start image's pages and two argument pages.
     assert Counter(row["op"] for row in rows) == {
-        "write_fault": 1722, "read_fault": 103, "vma": 91, "mmap": 17, "mprotect": 17, "brk": 8, "mark": 6,
+        "write_fault": 1721, "read_fault": 103, "vma": 91, "mmap": 17, "mprotect": 17, "brk": 8, "mark": 6,
         "munmap": 3, "exit": 3, "exec": 2, "fork": 2,
     }  # fmt: skip
 

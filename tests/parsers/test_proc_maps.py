@@ -11,7 +11,7 @@ BLOCKS = """\
 # SMAPS start-end rss_kb anonymous_kb swap_kb anonhuge_kb
 55d5b2004000-55d5b2006000 4 4 0 0
 # PAGES A vaddr pfn:mapcount ... (consecutive pages) / S vaddr swaptype:offset ...
-A 55d5b2000000 1ed7bb:1 0:0 1ed7bc:2
+A 55d5b2000000 1ed7bb:1 0:0 1ed7bc:2 3b34:0
 S 7f0269000000 1:0 1:1a4
 # END n=2
 # SNAP n=3 why=mark t_mono=2523.5 pid=4789 comm=zoo
