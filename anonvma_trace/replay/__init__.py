@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from ..result_tables import ResultTables
 from ..trace import Trace
 from .columns import EventColumns, span
 from .layout import LOG_FIELDS, LOG_TIMELINE, RULE_BITS, VM_EXEC, VM_READ, VM_WRITE, State
+
+if TYPE_CHECKING:
+    from .marks import MarkWatcher, WatchedMarks
 
 SCHEMES = ("anon_vma",)
 """Names of the schemes that can be replayed."""
@@ -105,6 +108,7 @@ class ReplayCore:
             rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
         self._keep_tables = keep_tables
+        self._watched: WatchedMarks | None = None
         for pid in metadata.known_pids:
             self._mark_known(pid)
 
@@ -124,6 +128,12 @@ class ReplayCore:
         """Events replayed so far."""
         return int(self.state.glob[0].event)
 
+    def watch(self, watcher: MarkWatcher) -> None:
+        """Let `watcher` look at the processes at the `mark` rows that it wants."""
+        from .marks import WatchedMarks
+
+        self._watched = WatchedMarks(watcher)
+
     def feed(self, batch: pa.RecordBatch) -> None:
         """Replay one batch of the event table.
 
@@ -136,11 +146,23 @@ class ReplayCore:
         lines = batch["line"].fill_null(0).to_numpy(zero_copy_only=False)
         first_event = self.events + 1
         row = 0
+        watched = self._watched
+        if watched is not None:
+            for mark in watched.find(columns, first_event):
+                row = self._replay_to(mark + 1, row, columns, lines, first_event)
+                watched.show(self.state, columns, mark, int(lines[mark]))
+        self._replay_to(batch.num_rows, row, columns, lines, first_event)
+        self._flush(lines, first_event)
+
+    def _replay_to(
+        self, end: int, row: int, columns: tuple[np.ndarray, ...], lines: np.ndarray, first_event: int
+    ) -> int:
+        """Replay rows [row, end) of a batch and return `end`; the log keeps what fits."""
         while True:
-            row = self._replay_events(self.state, row, batch.num_rows, *columns)
+            row = self._replay_events(self.state, row, end, *columns)
+            if row == end:
+                return end
             self._flush(lines, first_event)
-            if row == batch.num_rows:
-                return
             self._make_room()
 
     def _flush(self, lines: np.ndarray, first_event: int) -> None:
@@ -184,6 +206,7 @@ def run_replay(
     options: Mapping[str, str] | None = None,
     baseline: str | None = None,
     progress: Progress | None = None,
+    watcher: MarkWatcher | None = None,
 ) -> ResultTables:
     """Replay a trace and return its results.
 
@@ -200,6 +223,8 @@ def run_replay(
         A rule under which the same events are replayed a second time, alongside, for `summary["baseline"]`.
     progress : callable, optional
         Called with events done, events in all (0: unknown) and what is going on.
+    watcher : MarkWatcher, optional
+        Is shown address spaces at `mark` rows; its `diagnostics` are added to the others.
 
     Raises
     ------
@@ -221,12 +246,14 @@ def run_replay(
     second = (
         ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False) if baseline else None
     )
+    if watcher is not None:
+        core.watch(watcher)
     for piece in chain(begun, pieces):
         core.feed(piece)
         if second is not None:
             second.feed(piece)
         report(core.events, 0, "replaying")
-    for diagnostic in trace.diagnostics:
+    for diagnostic in [*trace.diagnostics, *(watcher.diagnostics() if watcher else ())]:
         core.results.add_diagnostic(
             diagnostic.severity, diagnostic.event, diagnostic.line, diagnostic.code, diagnostic.message
         )

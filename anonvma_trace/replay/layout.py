@@ -227,7 +227,7 @@ MM = record(
     "brk_start",  # pages; -1 until the first brk row
     "brk",
     "users",  # mm_users: processes that share it. 0: free row
-    "known",  # its image is complete: a fault outside every vma is a signal
+    "known",  # event since which its image is complete: a fault outside every vma is a signal. 0: it is not
     "pgd",  # top block of the page table
     "pt_height",  # levels in use; 0: no page table yet
     "leaf_key",  # last leaf block looked up: vpn >> 9, plus 1

@@ -442,4 +442,5 @@ def standing_vma(s, mm, start, end, prot, map_flags, file, pgoff, special):
         if file == 0 and pgoff < 0:
             pgoff = start
     new_vma(s, mm, start, end, flags, file, max(pgoff, 0))
-    s.mm[mm].known = 1
+    if s.mm[mm].known == 0:
+        s.mm[mm].known = s.glob[0].event

@@ -99,7 +99,7 @@ def do_exec(s, proc):
     """Exec: a new empty mm, then the old one is dropped. Source: fs/exec.c, ``exec_mmap``, ``flush_old_exec``."""
     old = s.proc[proc].mm
     mm = alloc_mm(s, proc)
-    s.mm[mm].known = s.glob[0].complete
+    s.mm[mm].known = s.glob[0].event if s.glob[0].complete else 0
     s.proc[proc].mm = mm
     mmput(s, old)
 
