@@ -16,6 +16,7 @@ from .reports import write_report
 from .result_tables import ResultTables
 from .tables import TABLES
 from .trace import Trace
+from .validation import Validation
 
 TracePath = str | Path
 Progress = Callable[[int, int, str], None]
@@ -122,6 +123,7 @@ def replay_trace(
     options: Mapping[str, str] | None = None,
     maps: Sequence[TracePath] = (),
     *,
+    validate: Sequence[TracePath] = (),
     baseline: str | None = None,
     progress: Progress | None = None,
 ) -> Replay:
@@ -139,6 +141,9 @@ def replay_trace(
         For example ``{"instant_free": "off"}``.
     maps : sequence of str or Path, optional
         As for `read_trace`, where `trace` is a path.
+    validate : sequence of str or Path, optional
+        Files of snapshots to compare with, for ``summary["validation"]``; each difference becomes a row of
+        `diagnostics`. The name of a sample stands for its own snapshots.
     baseline : str, optional
         A rule under which the events are replayed a second time, for ``summary["baseline"]``.
     progress : callable, optional
@@ -155,6 +160,8 @@ def replay_trace(
     TraceError
         The input cannot be read.
     """
+    snapshots = [str(file) for each in validate for file in _snapshot_files(each)]
+    validation = Validation.of_files(snapshots) if snapshots else None
     if not isinstance(trace, Trace):
         trace = read_trace(trace, maps=maps)
     tables = run_replay(
@@ -163,9 +170,17 @@ def replay_trace(
         rules=tuple(rules),
         options=dict(options or {}),
         baseline=baseline,
+        watcher=validation,
         progress=progress,
     )
+    if validation is not None:
+        tables.summary["validation"] = validation.summary()
     return Replay.from_tables(tables)
+
+
+def _snapshot_files(path: TracePath) -> Sequence[TracePath]:
+    """Turn the name of a sample into the snapshot files that it brings; leave every path as it is."""
+    return _resolve(path).maps or (path,)
 
 
 @dataclass(frozen=True)

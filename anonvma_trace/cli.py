@@ -207,6 +207,15 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    validate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--validate",
+            metavar="FILE",
+            help="Recorded snapshots to compare the replay with (repeatable); a sample's name: its own.",
+            show_default=False,
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -225,7 +234,7 @@ def replay(
     from . import console
     from .summary_text import diagnostics_section, summary_sections
 
-    result = _replay(trace, scheme, rule, options, baseline)
+    result = _replay(trace, scheme, rule, options, baseline, validate)
     if out is not None:
         _write_all(result, out)
     if json:
@@ -345,12 +354,21 @@ def _replay(
     rules: list[str] | None,
     options: dict[str, str],
     baseline: str | None = None,
+    validate: list[str] | None = None,
 ) -> Replay:
     from . import console
     from .analysis import replay_trace
 
     with console.progress_on_terminal(trace) as progress:
-        return replay_trace(trace, scheme, rules or [], options, baseline=baseline, progress=progress)
+        return replay_trace(
+            trace,
+            scheme,
+            rules or [],
+            options,
+            validate=validate or [],
+            baseline=baseline,
+            progress=progress,
+        )
 
 
 def _write_all(result: Replay, directory: Path) -> None:

@@ -56,9 +56,25 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
         Section("overhead", _overhead_lines(summary["overhead_bytes"])),
         Section("findings", _finding_lines(summary["findings"])),
     ]
+    if "validation" in summary:
+        sections.append(Section("validation", _validation_lines(summary["validation"])))
     if "baseline" in summary:
         sections.append(Section("baseline", _baseline_lines(summary["baseline"])))
     return sections
+
+
+def _validation_lines(validation: Mapping[str, int]) -> list[str]:
+    compared, recorded = validation["compared"], validation["snapshots"]
+    lines = [f"{compared:,} of {counted(recorded, 'recorded snapshot')} compared"]
+    if compared:
+        pages, missing = validation["anon_pages"], validation["anon_pages_missing"]
+        lines += [
+            f"pages and permissions equal in {validation['pages_equal']:,} of {compared:,}",
+            f"anonymous pages equal in {validation['anon_pages_equal']:,} of {compared:,}: "
+            f"{counted(pages, 'page')}, {missing:,} missing, {validation['anon_pages_extra']:,} extra",
+            f"vma borders equal in {validation['borders_equal']:,} of {compared:,} (they follow the scheme's merges)",
+        ]
+    return lines
 
 
 def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
