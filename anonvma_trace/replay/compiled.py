@@ -99,6 +99,17 @@ def entry_point(function: Callable) -> Callable:
         config.CACHE_DIR = previous
 
 
+def machine_code(function: Callable, *arguments: Any) -> Callable:
+    """Return what an entry point runs for arguments of these types: for calls that differ in values only.
+
+    The entry point itself looks at the types of all arguments each time, which takes as long as many events. What is
+    returned looks at none: an argument of another type is read as garbage.
+    """
+    if not isinstance(function, CPUDispatcher):  # under NUMBA_DISABLE_JIT
+        return function
+    return function.compile(tuple(numba.typeof(argument) for argument in arguments))
+
+
 def source_hash() -> str:
     """Return a hash of all sources of the core: numba itself looks only at the file of the entry point."""
     digest = hashlib.sha256(f"{sys.version} numba {numba.__version__}".encode())

@@ -10,6 +10,7 @@ Uses numba's low-level extension interface: a type, its data model, unboxing, an
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -29,15 +30,16 @@ class Table:
         Contiguous; a record array where it has fields. The table keeps it alive.
     """
 
-    __slots__ = ("array",)
+    # Address and type are kept: a call of the core asks for both of each of a dozen tables.
+    __slots__ = ("address", "array", "numba_type")
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
+        self.address = array.ctypes.data
+        self.numba_type = _table_type(array.dtype)
 
-    @property
-    def address(self) -> int:
-        """Address of the first item."""
-        return self.array.ctypes.data
+    def __reduce__(self) -> tuple[type, tuple[np.ndarray]]:
+        return Table, (self.array,)  # a copy has an address of its own
 
     def __len__(self) -> int:
         return len(self.array)
@@ -57,9 +59,14 @@ class TableType(types.Type):
         super().__init__(name=f"Table({dtype})")
 
 
+@functools.cache
+def _table_type(dtype: np.dtype) -> TableType:
+    return TableType(numba.from_dtype(dtype))
+
+
 @typeof_impl.register(Table)
 def _typeof_table(value: Table, context: Any) -> TableType:
-    return TableType(numba.from_dtype(value.array.dtype))
+    return value.numba_type
 
 
 @register_model(TableType)
