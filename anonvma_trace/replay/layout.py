@@ -424,6 +424,7 @@ _COUNTERS = (
     "merge_attempts",
     "merged",
     "refused_new",
+    "lossy_merges",  # those that gave a range with an anon_vma to a vma without one (defects D1, D2)
     # reclaim
     "reclaim_pages",
     "walks",

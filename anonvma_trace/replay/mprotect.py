@@ -46,9 +46,12 @@ def mprotect_fixup(s, vma, prev, start, end, flags):
     if flags & VM_WRITE and v.vm_flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_HUGETLB) == 0:
         flags |= VM_ACCOUNT
     pgoff = v.pgoff + (start - v.start)
-    merged = vma_merge(s, v.mm, prev, start, end, flags, v.anon_vma, v.file, pgoff, NULL, True)
+    anon_vma = v.anon_vma
+    merged = vma_merge(s, v.mm, prev, start, end, flags, anon_vma, v.file, pgoff, NULL, True)
     if merged != NULL:
         vma = merged
+        if anon_vma != NULL and s.vma[vma].anon_vma == NULL:
+            s.glob[0].lossy_merges += 1
     else:
         if start != v.start:
             split_vma(s, vma, start, True)

@@ -73,6 +73,8 @@ def move_vma(s, vma, old, old_length, length, new, unmap):
     source_anon_vma = v.anon_vma
     target = copy_vma(s, vma, new, length, v.pgoff + (old - v.start))
     anon_vma_moved(s, target, source_anon_vma)
+    if source_anon_vma != NULL and s.vma[target].anon_vma == NULL:
+        s.glob[0].lossy_merges += 1
     move_page_tables(s, mm, old, new, old_length)
     if unmap:
         do_munmap(s, mm, old, old + old_length)
