@@ -125,6 +125,7 @@ def replay_trace(
     *,
     validate: Sequence[TracePath] = (),
     baseline: str | None = None,
+    check_every: int = 0,
     progress: Progress | None = None,
 ) -> Replay:
     """Replay all events of a trace under a reverse-mapping scheme.
@@ -146,6 +147,9 @@ def replay_trace(
         `diagnostics`. The name of a sample stands for its own snapshots.
     baseline : str, optional
         A rule under which the events are replayed a second time, for ``summary["baseline"]``.
+    check_every : int, optional
+        Check every invariant of the replay after each event (1), or after every n-th and the last; 0: not at
+        all. ``summary["violations"]`` counts those found broken, `diagnostics` names them.
     progress : callable, optional
         Called with (events done, events in all or 0, message) now and then.
 
@@ -171,6 +175,7 @@ def replay_trace(
         options=dict(options or {}),
         baseline=baseline,
         watcher=validation,
+        check_every=check_every,
         progress=progress,
     )
     if validation is not None:

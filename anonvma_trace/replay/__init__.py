@@ -19,9 +19,19 @@ from ..events import TraceMetadata
 from ..result_tables import ResultTables
 from ..trace import Trace
 from .columns import EventColumns, span
-from .layout import LOG_FIELDS, LOG_TIMELINE, RULE_BITS, VM_EXEC, VM_READ, VM_WRITE, State
+from .layout import (
+    LOG_FIELDS,
+    LOG_TIMELINE,
+    RULE_BITS,
+    RULE_MERGE_PRE_RMAP39,
+    VM_EXEC,
+    VM_READ,
+    VM_WRITE,
+    State,
+)
 
 if TYPE_CHECKING:
+    from .checking import Checker, Told
     from .marks import MarkWatcher, WatchedMarks
 
 SCHEMES = ("anon_vma",)
@@ -39,6 +49,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 Progress = Callable[[int, int, str], None]
 _SLICE = 1 << 18  # events between two calls of `progress`, and between two chances for Ctrl-C
+_CHECKED_SLICE = 1 << 10  # the same where checks take most of the time
 _BRK_FLAGS = {"rw": VM_READ | VM_WRITE, "rwx": VM_READ | VM_WRITE | VM_EXEC}
 
 
@@ -81,6 +92,8 @@ class ReplayCore:
         For messages.
     keep_tables : bool, optional
         Collect the result tables; without them `finish` has only the summary.
+    check_every : int, optional
+        Check every invariant after each event whose number this divides, and after the last one; 0: not at all.
     """
 
     def __init__(
@@ -90,6 +103,7 @@ class ReplayCore:
         rules: Iterable[str] = (),
         path: str = "",
         keep_tables: bool = True,
+        check_every: int = 0,
     ) -> None:
         # Compiling (or loading the cached machine code) starts with this import, not with the package's.
         from .event_loop import replay_events
@@ -109,6 +123,14 @@ class ReplayCore:
         )
         self._keep_tables = keep_tables
         self._watched: WatchedMarks | None = None
+        self._last_line = 0
+        self._checker: Checker | None = None
+        if check_every:
+            from . import checking  # compiled only where it is used
+
+            self._checker = checking.Checker(
+                check_every, layout_only=bool(self.state.glob[0].rules & RULE_MERGE_PRE_RMAP39)
+            )
         for pid in metadata.known_pids:
             self._mark_known(pid)
 
@@ -144,6 +166,7 @@ class ReplayCore:
         """
         columns = self.columns.read(batch)
         lines = batch["line"].fill_null(0).to_numpy(zero_copy_only=False)
+        self._last_line = int(lines[-1]) if len(lines) else self._last_line
         first_event = self.events + 1
         row = 0
         watched = self._watched
@@ -159,11 +182,45 @@ class ReplayCore:
     ) -> int:
         """Replay rows [row, end) of a batch and return `end`; the log keeps what fits."""
         while True:
-            row = self._replay_events(self.state, row, end, *columns)
+            if self._checker is None:
+                row = self._replay_events(self.state, row, end, *columns)
+            else:
+                row = self._replay_checked(self._checker, row, end, columns, lines, first_event)
             if row == end:
                 return end
             self._flush(lines, first_event)
             self._make_room()
+
+    def _replay_checked(
+        self,
+        checker: Checker,
+        row: int,
+        end: int,
+        columns: tuple[np.ndarray, ...],
+        lines: np.ndarray,
+        first_event: int,
+    ) -> int:
+        """Replay rows [row, end) as far as there is room, checking in between; return the row to go on with."""
+        from .compiled import machine_code
+
+        replay_events = machine_code(self._replay_events, self.state, row, row, *columns)
+        while True:
+            stop = checker.next_row(self.events, row, end)
+            done = replay_events(self.state, row, stop, *columns)
+            checker.note_rows(columns, row, done)
+            row = done
+            if row == stop and checker.is_due(self.events):
+                self._tell(checker.check(self.state), lines, first_event)
+            if row < stop or row == end:
+                return row
+
+    def _tell(self, told: list[Told], lines: np.ndarray, first_event: int) -> None:
+        """Add what a check found to the diagnostics, behind what the core has logged so far."""
+        if told:
+            self._flush(lines, first_event)
+        line = int(lines[self.events - first_event]) if len(lines) else self._last_line
+        for each in told:
+            self.results.add_diagnostic(each.severity, self.events, line, each.code, each.message)
 
     def _flush(self, lines: np.ndarray, first_event: int) -> None:
         from .state import log_rows
@@ -193,9 +250,15 @@ class ReplayCore:
 
         marks = np.zeros(len(self.state.page), np.uint8)
         mark_lost_pages(self.state, marks)
+        if self._checker is not None and not self._checker.is_checked(self.events):
+            self._tell(self._checker.check(self.state), np.zeros(0, np.int64), self.events)
         self.results.add_what_stands(self.state)
         self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
-        return build_summary(self.state, marks), self.results.tables()
+        summary = build_summary(self.state, marks)
+        if self._checker is not None:
+            summary["violations"] = self._checker.violations
+            summary["checked_events"] = self._checker.checked_events
+        return summary, self.results.tables()
 
 
 def run_replay(
@@ -205,6 +268,7 @@ def run_replay(
     rules: Iterable[str] = (),
     options: Mapping[str, str] | None = None,
     baseline: str | None = None,
+    check_every: int = 0,
     progress: Progress | None = None,
     watcher: MarkWatcher | None = None,
 ) -> ResultTables:
@@ -221,6 +285,8 @@ def run_replay(
         As in `OPTIONS`.
     baseline : str, optional
         A rule under which the same events are replayed a second time, alongside, for `summary["baseline"]`.
+    check_every : int, optional
+        As for `ReplayCore`.
     progress : callable, optional
         Called with events done, events in all (0: unknown) and what is going on.
     watcher : MarkWatcher, optional
@@ -240,9 +306,9 @@ def run_replay(
         check_choice("baseline", baseline, RULES[scheme])
     report = progress or _no_progress
     report(0, 0, "preparing the replay core")
-    pieces = iter(span(trace.batches(), _SLICE))
+    pieces = iter(span(trace.batches(), _CHECKED_SLICE if check_every else _SLICE))
     begun = list(islice(pieces, 1))  # a table tells what decides its replay once reading has begun
-    core = ReplayCore(trace.metadata, options, rules, trace.path)
+    core = ReplayCore(trace.metadata, options, rules, trace.path, check_every=check_every)
     second = (
         ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False) if baseline else None
     )

@@ -11,7 +11,7 @@ from .layout import NULL
 
 
 @kernel
-def _priority(row):
+def priority(row):
     """Return a hash of a row, 31 bits (multipliers below 2**32 keep every product within int64)."""
     x = (row * 0x9E3779B1) & 0x7FFFFFFF
     x ^= x >> 15
@@ -85,10 +85,10 @@ def index_insert(s, mm, new):
     if after != NULL:
         vma[after].prev = new
     # Tree: down to where the new node's priority belongs, then split what hangs there.
-    rank = _priority(new)
+    rank = priority(new)
     parent = NULL
     node = s.mm[mm].root
-    while node != NULL and _priority(node) >= rank:
+    while node != NULL and priority(node) >= rank:
         parent = node
         node = vma[node].left if key < vma[node].start else vma[node].right
     if parent == NULL:
@@ -144,7 +144,7 @@ def index_remove(s, mm, old):
     left, right = vma[old].left, vma[old].right
     side_left = parent != NULL and vma[parent].left == old
     while True:
-        if left == NULL or (right != NULL and _priority(right) >= _priority(left)):
+        if left == NULL or (right != NULL and priority(right) >= priority(left)):
             top = right
         else:
             top = left

@@ -21,6 +21,7 @@ from numba.extending import overload
 from ..compiled import LINKED_OPTIONS
 
 _modules: dict[type, ModuleType] = {}
+_check_modules: dict[type, ModuleType] = {}
 
 
 def register_scheme(tables: type, module: ModuleType) -> None:
@@ -28,11 +29,16 @@ def register_scheme(tables: type, module: ModuleType) -> None:
     _modules[tables] = module
 
 
-def _bind(name: str, purpose: str) -> Callable[..., Any]:
+def register_checks(tables: type, module: ModuleType) -> None:
+    """Make the checks of a scheme known: a module of its own, imported only where replays are checked."""
+    _check_modules[tables] = module
+
+
+def _bind(name: str, purpose: str, modules: dict[type, ModuleType] = _modules) -> Callable[..., Any]:
     """Return a function that stands for ``name`` of whichever scheme the state belongs to."""
 
     def interpreted(s: Any, *arguments: Any) -> Any:  # under NUMBA_DISABLE_JIT
-        return getattr(_modules[type(s.rmap)], name)(s, *arguments)
+        return getattr(modules[type(s.rmap)], name)(s, *arguments)
 
     interpreted.__name__ = interpreted.__qualname__ = name
     interpreted.__doc__ = purpose
@@ -42,7 +48,7 @@ def _bind(name: str, purpose: str) -> Callable[..., Any]:
         if not isinstance(s, types.NamedTuple):
             return None
         tables = s.types[s.fields.index("rmap")]
-        return getattr(_modules[tables.instance_class], name)
+        return getattr(modules[tables.instance_class], name)
 
     return interpreted
 
@@ -83,3 +89,23 @@ page_reachable = _bind(
     "page_reachable", "(s, page, vma, vpn): whether a walk finds this pte: 0 no, 1 yes, -1 the page dangles."
 )
 settle_peaks = _bind("settle_peaks", "(s): the event is over; bring peaks and overhead up to date.")
+
+# Checks, by the module that `register_checks` named; `c` is the census.
+validate_rmap_tops = _bind(
+    "validate_rmap_tops",
+    "(s, c): whether the scheme's pools are sound; clears the scheme's part of the census.",
+    _check_modules,
+)
+validate_rmap_lists = _bind(
+    "validate_rmap_lists", "(s, c): note what is wrong with lists, once vmas are checked.", _check_modules
+)
+validate_anon_pte = _bind(
+    "validate_anon_pte",
+    "(s, c, vma, vpn, page): note what is wrong with this pte; `page` NULL: a swap entry.",
+    _check_modules,
+)
+validate_rmap_figures = _bind(
+    "validate_rmap_figures",
+    "(s, c): note what is wrong with mappings and counts, once ptes are checked.",
+    _check_modules,
+)

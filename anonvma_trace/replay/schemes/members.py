@@ -29,7 +29,8 @@ MEMBER = record(
 
 
 @kernel
-def _bucket(s, anon_vma, proc):
+def member_bucket(s, anon_vma, proc):
+    """Return where in `ints` the chain of an anon_vma and process begins."""
     glob = s.glob[0]
     return glob.member_base + (((anon_vma * 0x9E3779B1) ^ (proc * 0x85EBCA6B)) >> 7 & glob.member_mask)
 
@@ -38,7 +39,7 @@ def _bucket(s, anon_vma, proc):
 def hash_member(s, member):
     """Put a member into the hash."""
     m = s.rmap.member[member]
-    bucket = _bucket(s, m.anon_vma, m.proc)
+    bucket = member_bucket(s, m.anon_vma, m.proc)
     m.hash_next = s.ints[bucket]
     s.ints[bucket] = member
 
@@ -46,7 +47,7 @@ def hash_member(s, member):
 @kernel
 def _find_member(s, anon_vma, proc):
     """Return the member of an anon_vma and process; it is made if there is none."""
-    member = s.ints[_bucket(s, anon_vma, proc)]
+    member = s.ints[member_bucket(s, anon_vma, proc)]
     while member != NULL:
         m = s.rmap.member[member]
         if m.anon_vma == anon_vma and m.proc == proc:
@@ -91,7 +92,7 @@ def _drop_member(s, member):
     m = s.rmap.member[member]
     if m.vmas_peak > 0 or m.pages_peak > 0:  # else it did not last for one event
         log_member(s, s.rmap.anon_vma[m.anon_vma].id, m.proc, m.vmas_peak, m.pages_peak)
-    bucket = _bucket(s, m.anon_vma, m.proc)
+    bucket = member_bucket(s, m.anon_vma, m.proc)
     if s.ints[bucket] == member:
         s.ints[bucket] = m.hash_next
     else:
