@@ -163,6 +163,8 @@ def replay_trace(
         No such scheme, rule or option; the message names the nearest.
     TraceError
         The input cannot be read.
+    ReplayBug
+        Figures of the result contradict each other, through a defect of this tool (without checks only).
     """
     snapshots = [str(file) for each in validate for file in _snapshot_files(each)]
     validation = Validation.of_files(snapshots) if snapshots else None

@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..events import TraceMetadata
 from ..result_tables import ResultTables
 from ..trace import Trace
+from .balance import raise_imbalance
 from .columns import EventColumns, span
 from .layout import (
     LOG_FIELDS,
@@ -123,6 +124,7 @@ class ReplayCore:
         )
         self._keep_tables = keep_tables
         self._watched: WatchedMarks | None = None
+        self._path = path
         self._last_line = 0
         self._checker: Checker | None = None
         if check_every:
@@ -243,14 +245,22 @@ class ReplayCore:
         # else a region of the log was full: it has been emptied, and grown if need be
 
     def finish(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables."""
+        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables.
+
+        Raises
+        ------
+        ReplayBug
+            Without checks: a figure of the result contradicts another, through a defect of this tool.
+        """
         from .findings import mark_lost_pages
         from .results import build_summary
         from .state import log_rows
 
         marks = np.zeros(len(self.state.page), np.uint8)
         mark_lost_pages(self.state, marks)
-        if self._checker is not None and not self._checker.is_checked(self.events):
+        if self._checker is None:
+            raise_imbalance(self.state, marks, self._path, self._last_line)
+        elif not self._checker.is_checked(self.events):
             self._tell(self._checker.check(self.state), np.zeros(0, np.int64), self.events)
         self.results.add_what_stands(self.state)
         self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
@@ -298,6 +308,8 @@ def run_replay(
         An unknown scheme, rule, option or value.
     TraceError
         The trace cannot be read, or holds an operation that there is not.
+    ReplayBug
+        As `ReplayCore.finish`.
     """
     rules = list(rules)
     options = dict(options or {})
