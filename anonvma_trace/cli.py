@@ -2,8 +2,8 @@
 
 Nothing heavy is imported before a command runs: ``--help``, ``--version`` and wrong usage answer at once.
 
-Exit status: 0 done; 1 an error stopped it; 2 wrong usage; 3 done, but part of the input could not be read or
-was lost by the recorder; 130 interrupted.
+Exit status: 0 done; 1 an error stopped it, or a check found the replay itself broken; 2 wrong usage; 3 done, but
+part of the input could not be read or was lost by the recorder; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -225,6 +225,19 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check every invariant of the replay after each event.")
+    ] = False,
+    check_every: Annotated[
+        int | None,
+        typer.Option(
+            "--check-every",
+            metavar="N",
+            min=1,
+            help="Check them after every N-th event and the last.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -234,7 +247,7 @@ def replay(
     from . import console
     from .summary_text import diagnostics_section, summary_sections
 
-    result = _replay(trace, scheme, rule, options, baseline, validate)
+    result = _replay(trace, scheme, rule, options, baseline, validate, check_every or int(check))
     if out is not None:
         _write_all(result, out)
     if json:
@@ -245,7 +258,8 @@ def replay(
         console.print_message(
             f"wrote {out / 'report.html'}, {out / 'report.md'} and the result tables beside them"
         )
-    return _finish(trace)
+    status = _finish(trace)
+    return STOPPED if _tell_violations(result.summary["violations"]) else status
 
 
 @app.command()
@@ -355,6 +369,7 @@ def _replay(
     options: dict[str, str],
     baseline: str | None = None,
     validate: list[str] | None = None,
+    check_every: int = 0,
 ) -> Replay:
     from . import console
     from .analysis import replay_trace
@@ -367,8 +382,21 @@ def _replay(
             options,
             validate=validate or [],
             baseline=baseline,
+            check_every=check_every,
             progress=progress,
         )
+
+
+def _tell_violations(violations: int) -> bool:
+    """Tell that the replay broke invariants, if it did, and return whether it did."""
+    if violations:
+        from . import console
+
+        console.print_message(
+            f"error: the replay broke its own invariants ({violations:,} in `diagnostics`): a defect of this tool\n"
+            "hint: no figure can be relied on; docs/checking.md tells how to report it"
+        )
+    return violations > 0
 
 
 def _write_all(result: Replay, directory: Path) -> None:

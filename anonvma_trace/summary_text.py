@@ -55,6 +55,7 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
         *_lock_sections(summary.get("locks", {})),
         Section("overhead", _overhead_lines(summary["overhead_bytes"])),
         Section("findings", _finding_lines(summary["findings"])),
+        *_check_section(summary),
     ]
     if "validation" in summary:
         sections.append(Section("validation", _validation_lines(summary["validation"])))
@@ -86,6 +87,14 @@ def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
         "This compares whole replays; “new with rmap 39” above counts single refusals. They differ: a refusal "
         "changes what later attempts meet",
     ]
+
+
+def _check_section(summary: Mapping[str, Any]) -> list[Section]:
+    """Return what checks of the replay found as one section, none where nothing was checked."""
+    if not summary["checked_events"]:
+        return []
+    found = counted(summary["violations"], "violation") if summary["violations"] else "no violation"
+    return [Section("check", [f"{found}, checked after {counted(summary['checked_events'], 'event')}"])]
 
 
 def diagnostics_section(results: ResultTables) -> Section:

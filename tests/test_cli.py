@@ -134,6 +134,56 @@ def test_replay_out_writes_all_tables_the_summary_and_both_reports(tmp_path: Pat
     assert "report.html" in done.stderr
 
 
+LOSSY = "map 10 14 rw; prot 12 14 r; w 11; prot 11 12 r"  # a boundary shift loses page 11
+
+
+def test_replay_check_tells_findings_and_how_many_events_were_checked():
+    done = run("replay", "--scenario", LOSSY, "--check")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "no violation, checked after 4 events" in done.stdout
+    assert "finding unreachable-pte at event 4" in done.stdout
+    assert "check" not in run("replay", "--scenario", LOSSY).stdout
+
+
+@pytest.mark.parametrize(("every", "checks"), [("1", 4), ("3", 2), ("100", 1)])
+def test_replay_check_every_thins_out_the_checks_but_for_the_last_event(every: str, checks: int):
+    done = run("replay", "--scenario", LOSSY, "--check-every", every, "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["checked_events"] == checks
+
+
+def test_replay_check_every_zeroth_event_is_wrong_usage():
+    assert run("replay", "--scenario", LOSSY, "--check-every", "0").exit_code == 2
+
+
+def test_a_violation_is_status_1_and_the_result_is_printed(monkeypatch: pytest.MonkeyPatch):
+    from anonvma_trace.replay import checking
+
+    told = checking.Told("error", "validate-i2", "rss of pid 1 is 2, its page table holds 1 present ptes")
+
+    def check(self: checking.Checker, state: object) -> list[checking.Told]:
+        self.violations += 1
+        return [told]
+
+    monkeypatch.setattr(checking.Checker, "check", check)
+    done = run("replay", "--scenario", SCENARIO, "--check-every", "100", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["violations"] == 1
+    assert "a defect of this tool" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_first_events_of_a_converted_trace_can_be_reported_and_checked_alone(tmp_path: Path):
+    run("convert", "tiny-sh", "-o", tmp_path / "run.csv")
+    lines = (tmp_path / "run.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "slice.csv").write_text("".join(lines[:301]))
+    (tmp_path / "slice.csv.meta.json").write_text((tmp_path / "run.csv.meta.json").read_text())
+    done = run("replay", tmp_path / "slice.csv", "--check", "--json")
+    assert done.exit_code == 0
+    summary = json.loads(done.stdout)
+    assert (summary["trace"]["events"], summary["checked_events"], summary["violations"]) == (300, 300, 0)
+
+
 def test_replay_out_onto_a_file_is_wrong_usage(tmp_path: Path):
     (tmp_path / "results").write_text("precious")
     assert run("replay", "--scenario", SCENARIO, "--out", tmp_path / "results").exit_code == 2
