@@ -52,12 +52,14 @@ class Lockstep:
     rules : tuple of str
     model : type
         `NaiveReplay`, or a class that does something differently.
+    core : object, optional
+        In place of a new `CoreReplay`, something that shows the same.
     **options : str
         "on" or "off", and "rw" or "rwx" for `brk_flags`.
     """
 
-    def __init__(self, metadata=None, rules=(), model=NaiveReplay, **options):
-        self.core = CoreReplay(metadata, rules, **options)
+    def __init__(self, metadata=None, rules=(), model=NaiveReplay, core=None, **options):
+        self.core = core or CoreReplay(metadata, rules, **options)
         switches = {
             name: value == "on" if value in ("on", "off") else value for name, value in options.items()
         }
@@ -89,15 +91,15 @@ class Lockstep:
 
     def compare_results(self):
         """Raise Difference where summaries or result tables differ; the core ends here."""
+        for name in LOGS:
+            if name == "merges" or not self.layout_only:
+                self._compare_logs(name, self.core.rows(name), getattr(self.model, name))
         core, model = self.core.summary(), self.model.summary()
         for key in LAYOUT_SUMMARY if self.layout_only else SUMMARY:
             self._compare(f"summary.{key}", core[key], model[key])
         if not self.layout_only:
             core, model = ({key: figures["extra"][key] for key in EXTRA} for figures in (core, model))
             self._compare("summary.extra", core, model)
-        for name in LOGS:
-            if name == "merges" or not self.layout_only:
-                self._compare_logs(name, self.core.rows(name), getattr(self.model, name))
         for name in LAYOUT_TABLES if self.layout_only else TABLES:
             core, model = self.core.rows(name), TABLES[name](self.model)
             if self.layout_only:
@@ -121,30 +123,24 @@ class Lockstep:
 
 
 class Tally:
-    """The counters of a model, summed up over its `merges` and `walks` as these grow."""
+    """The counters of a model, summed up over its logs as these grow."""
 
     def __init__(self):
-        self.seen_merges = self.seen_walks = 0
-        self.sums = Counter()
-        self.by_case, self.refused = Counter(), Counter()
+        self.seen = Counter()  # rows of each log
+        self.by_case, self.refused, self.refused_new = Counter(), Counter(), 0
+        self.walks, self.file_walks = Counter(), Counter()
 
     def counters(self, model):
         """Return what `CoreReplay.counters` returns."""
-        for row in model.merges[self.seen_merges :]:
-            self._add_merge(row)
-        for row in model.walks[self.seen_walks :]:
-            self._add_walk(row)
-        self.seen_merges, self.seen_walks = len(model.merges), len(model.walks)
+        for log in LOGS:
+            rows = getattr(model, log)
+            for row in rows[self.seen[log] :]:
+                self._add_merge(row) if log == "merges" else self._add_walk(getattr(self, log), row)
+            self.seen[log] = len(rows)
         counts, peaks = model.counts, model.peaks
         same = ("pages_freed", "cow_copies", "cow_reuses", "zero_copies", "early_copies", "swapped_out")
-        same += (
-            "swapped_in",
-            "activated",
-            "unmapped",
-            "unmapped_faults",
-            "mremap_efault_span",
-            "span_forced",
-        )
+        same += ("swapped_in", "unmapped_faults", "mremap_efault_span", "span_forced")
+        same += ("activated", "unmapped", "file_activated", "file_unmapped")
         return {
             "vmas_created": counts["vmas"],
             "vmas_live": counts["vmas_live"],
@@ -157,19 +153,17 @@ class Tally:
             "pages_allocated": counts["pages"],
             "pages_peak": peaks["pages"],
             "reclaim_pages": counts["reclaimed"],
+            "file_pages_looked_at": counts["file_reclaimed"],
             "bugs": len(model.bugs),
             **{name: counts[name] for name in same},
-            "merge_attempts": self.seen_merges,
+            "merge_attempts": len(model.merges),
             "merged": sum(self.by_case.values()),
             "by_case": +self.by_case,
             "refused": +self.refused,
-            "refused_new": self.sums["refused_new"],
-            "walks": self.seen_walks,
-            **{name: self.sums[name] for name in ("vmas_visited", *MISSES, "hits", "unreachable")},
-            "early_stops": self.sums["early_stop"],
-            "list_length_sum": self.sums["list_length"],
-            "locked_fail": self.sums["fail_locked"],
-            "young_fail": self.sums["fail_young"],
+            "refused_new": self.refused_new,
+            **self._walk_counters(self.walks, ""),
+            "miss_range": self.walks["miss_range"],
+            **self._walk_counters(self.file_walks, "file_"),
         }
 
     def _add_merge(self, row):
@@ -178,12 +172,22 @@ class Tally:
         for side in ("left", "right"):
             if row[side] not in ("ok", "not_adjacent"):
                 self.refused[row[side]] += 1
-                self.sums["refused_new"] += row[side + "_new"]
+                self.refused_new += row[side + "_new"]
 
-    def _add_walk(self, row):
+    @staticmethod
+    def _add_walk(sums, row):
+        sums["walks"] += 1
+        sums[row["outcome"]] += 1
         for name in ("vmas_visited", *MISSES, "hits", "unreachable", "early_stop", "list_length"):
-            self.sums[name] += row[name]
-        self.sums[row["outcome"]] += 1
+            sums[name] += row[name]
+
+    @staticmethod
+    def _walk_counters(sums, prefix):
+        names = {"early_stops": "early_stop", "list_length_sum": "list_length"}
+        names |= {"locked_fail": "fail_locked", "young_fail": "fail_young"}
+        names |= {name: name for name in ("walks", "vmas_visited", *MISSES, "hits", "unreachable")}
+        del names["miss_range"]  # no such thing in the walk of a file page
+        return {prefix + told: sums[name] for told, name in names.items()}
 
 
 # ---- what is compared

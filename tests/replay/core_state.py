@@ -33,6 +33,10 @@ from anonvma_trace.replay.layout import (
 from anonvma_trace.replay.results import render_vm_flags
 from anonvma_trace.tables import MERGE_SIDES
 
+WALK_COUNTERS = (
+    *("walks", "vmas_visited", "miss_rss", "miss_none", "miss_swap", "miss_other", "hits", "early_stops"),
+    *("unreachable", "list_length_sum", "activated", "unmapped", "locked_fail", "young_fail"),
+)
 COUNTERS = (
     *("vmas_created", "vmas_live", "vmas_peak", "vma_splits"),
     *("anon_vmas_allocated", "anon_vmas_freed", "anon_vmas_peak", "longest_list"),
@@ -46,18 +50,9 @@ COUNTERS = (
         "early_copies",
     ),
     *("swapped_out", "swapped_in", "merge_attempts", "merged", "refused_new"),
-    *(
-        "reclaim_pages",
-        "walks",
-        "vmas_visited",
-        "miss_rss",
-        "miss_range",
-        "miss_none",
-        "miss_swap",
-        "miss_other",
-    ),
-    *("hits", "early_stops", "unreachable", "list_length_sum", "activated", "unmapped", "locked_fail"),
-    *("young_fail", "bugs", "unmapped_faults", "mremap_efault_span", "span_forced"),
+    *("reclaim_pages", "miss_range", *WALK_COUNTERS),
+    *("file_pages_looked_at", *("file_" + name for name in WALK_COUNTERS)),
+    *("bugs", "unmapped_faults", "mremap_efault_span", "span_forced"),
 )
 """The figures of the summary that the core keeps as it goes."""
 

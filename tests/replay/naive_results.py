@@ -103,7 +103,7 @@ class NaiveResults:
             },
             "processes": {pid: keys[process.mm] for pid, process in self.processes.items()},
             "anon_vmas": {
-                anon_vma.id: [(keys[v.mm], v.start) for v in anon_vma.list]
+                anon_vma.id: [(keys.get(v.mm), v.start) for v in anon_vma.list]
                 for anon_vma in self.anon_vmas
                 if not anon_vma.freed
             },
