@@ -45,6 +45,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "instant_free": ("on", "off"),
     "brk_flags": ("rw", "rwx"),
     "invent_vmas": ("on", "off"),
+    "reuse": ("2004", "modern"),
 }
 """Options and the values each takes."""
 
@@ -120,6 +121,7 @@ class ReplayCore:
             invent_vmas=options.get("invent_vmas", "on") == "on",
             brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
             instant_free=options.get("instant_free", "on") == "on",
+            reuse_modern=options.get("reuse", "2004") == "modern",
             rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
         self._keep_tables = keep_tables

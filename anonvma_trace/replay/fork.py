@@ -6,6 +6,7 @@ from .compiled import kernel
 from .layout import (
     NULL,
     PG_ANON_KIND,
+    PG_EXCLUSIVE,
     PTE_DIRTY,
     PTE_PRESENT,
     PTE_SHIFT,
@@ -51,6 +52,7 @@ def copy_page_range(s, vma, child):
             s.glob[0].mapped_ptes += 1
             page = pte >> PTE_SHIFT
             if s.page[page].pg_flags & PG_ANON_KIND:
+                s.page[page].pg_flags &= ~PG_EXCLUSIVE
                 page_dup_rmap(s, page, child)
             else:
                 s.page[page].mapcount += 1

@@ -56,6 +56,7 @@ PG_REFERENCED = 4
 PG_ACTIVE = 8
 PG_DIRTY = 16
 PG_LRU = 32
+PG_EXCLUSIVE = 64  # reuse=modern: no fork has shared the page since it was made or swapped in
 
 # Blocks of a page table: 512 entries, then the number of entries in use.
 PT_ENTRIES, PT_USED, PT_STRIDE = 512, 512, 513
@@ -483,6 +484,7 @@ _CONTEXT = (
     "invent_vmas",
     "brk_flags",
     "instant_free",
+    "reuse_modern",
     "rules",
 )
 _POOLS = tuple(

@@ -11,6 +11,7 @@ from .layout import (
     NULL,
     PG_ANON_KIND,
     PG_DIRTY,
+    PG_EXCLUSIVE,
     PG_REFERENCED,
     PTE_DIRTY,
     PTE_PRESENT,
@@ -47,7 +48,7 @@ def _alloc_anon_page(s, proc, vpn, flags):
     p.mapping = NULL
     p.mapping_id = 0
     p.mapcount = 0
-    p.pg_flags = PG_ANON_KIND | flags
+    p.pg_flags = PG_ANON_KIND | PG_EXCLUSIVE | flags
     p.slot = NULL
     p.proc = proc
     p.serial = glob.pages_allocated
@@ -144,8 +145,13 @@ def do_wp_page(s, vma, vpn, pte):
 
 @kernel
 def _exclusive(s, page):
-    """Return whether one pte alone refers to the page (``can_share_swap_page``)."""
+    """Return whether one pte alone refers to the page (``can_share_swap_page``).
+
+    With ``reuse=modern`` a page whose mark says so is not counted (``PageAnonExclusive``, 5.19 and later).
+    """
     p = s.page[page]
+    if s.glob[0].reuse_modern and p.pg_flags & PG_EXCLUSIVE:
+        return True
     if p.pg_flags & PG_ANON_KIND == 0 or p.mapcount != 1:
         return False
     return p.slot == NULL or s.slot[p.slot].map == 1
@@ -184,6 +190,8 @@ def do_swap_page(s, vma, vpn, pte, write):
         glob.swapped_in += 1
     s.page[page].pg_flags |= PG_REFERENCED  # mark_page_accessed
     slot.map -= 1
+    if slot.map > 1 or s.page[page].mapcount > 0:  # other entries, or a pte that came first
+        s.page[page].pg_flags &= ~PG_EXCLUSIVE
     _rss_up(s, v.mm)
     bits = PTE_PRESENT | PTE_YOUNG
     may_write = write and s.page[page].mapcount == 0 and slot.map == 1

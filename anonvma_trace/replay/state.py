@@ -73,7 +73,13 @@ def _grown(table: Table, rows: int) -> Table:
 
 
 def new_state(
-    *, complete: bool, invent_vmas: bool, brk_flags: int, instant_free: bool, rules: int = 0
+    *,
+    complete: bool,
+    invent_vmas: bool,
+    brk_flags: int,
+    instant_free: bool,
+    reuse_modern: bool = False,
+    rules: int = 0,
 ) -> State:
     """Return the state before the first event.
 
@@ -87,7 +93,9 @@ def new_state(
         VM_* bits of a new heap vma.
     instant_free : bool
         A page that reclaim wrote is freed at once, not at its second visit.
-    rules : int
+    reuse_modern : bool, optional
+        A write keeps a page by its exclusive mark, as today, before its references are counted.
+    rules : int, optional
         RULE_* bits.
     """
     rows = _FIRST_ROWS
@@ -108,7 +116,7 @@ def new_state(
         glob[f"{pool}_top"] = 1
         glob[f"{pool}_cap"] = capacity
     glob.complete, glob.invent_vmas = complete, invent_vmas
-    glob.brk_flags, glob.instant_free = brk_flags, instant_free
+    glob.brk_flags, glob.instant_free, glob.reuse_modern = brk_flags, instant_free, reuse_modern
     glob.rules = rules
     glob.shm_id = FILE_SHM
     glob.stride = 1

@@ -34,6 +34,14 @@ def test_core_and_model_agree_under_the_rules(seed, rules):
     replay_both(seed, list(SETTINGS)[seed % len(SETTINGS)], rules)
 
 
+@pytest.mark.parametrize("seed", RULE_SEEDS)
+def test_the_exclusive_mark_keeps_the_pages_that_counting_references_keeps(seed):
+    both = Lockstep(core=CoreReplay(reuse="modern"))
+    both.feed(*random_rows(seed, 400, pages=32))
+    both.compare_state()
+    both.compare_results()
+
+
 def test_result_does_not_depend_on_how_the_events_are_cut_into_batches():
     events = random_rows(7, 400)
     whole, pieces = CoreReplay(), CoreReplay()
