@@ -19,7 +19,7 @@ from ..events import TraceMetadata
 from ..result_tables import ResultTables
 from ..trace import Trace
 from .balance import raise_imbalance
-from .columns import EventColumns, span
+from .columns import EventColumns, integers, span
 from .layout import (
     LOG_FIELDS,
     LOG_TIMELINE,
@@ -169,7 +169,7 @@ class ReplayCore:
             An operation that the event table does not have.
         """
         columns = self.columns.read(batch)
-        lines = batch["line"].fill_null(0).to_numpy(zero_copy_only=False)
+        lines = integers(batch["line"], 0)
         self._last_line = int(lines[-1]) if len(lines) else self._last_line
         first_event = self.events + 1
         row = 0

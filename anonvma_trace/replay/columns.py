@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..events import OPS
 from .layout import FILE_SPECIAL
 
 _SPECIAL_FILES = ("[vdso]", "[vvar")
+_CONSTANT_ROWS = 1 << 18  # as many as `run_replay` reads at once
 _OP_CODES = {name: code for code, name in enumerate(OPS)}
 
 
@@ -59,20 +61,20 @@ class EventColumns:
             An operation that the event table does not have.
         """
         return (
-            _integers(batch["ts"], 0),
-            _integers(batch["pid"], -1),
+            integers(batch["ts"], 0),
+            integers(batch["pid"], -1),
             self._codes(batch["comm"], self.comms.code, -1),
             self._codes(batch["op"], self._op_code, 0),
-            _integers(batch["addr"], -1),
-            _integers(batch["len"], -1),
-            _integers(batch["prot"], 0),
-            _integers(batch["flags"], 0),
-            _integers(batch["pgoff"], -1),
+            integers(batch["addr"], -1),
+            integers(batch["len"], -1),
+            integers(batch["prot"], 0),
+            integers(batch["flags"], 0),
+            integers(batch["pgoff"], -1),
             self._codes(batch["file"], self._file_code, 0),
-            _integers(batch["new_addr"], -1),
-            _integers(batch["new_len"], -1),
-            _integers(batch["child"], -1),
-            _integers(batch["frame"], -1),
+            integers(batch["new_addr"], -1),
+            integers(batch["new_len"], -1),
+            integers(batch["child"], -1),
+            integers(batch["frame"], -1),
         )
 
     def _op_code(self, name: str) -> int:
@@ -97,7 +99,7 @@ class EventColumns:
             column = column.dictionary_encode()
         names = column.dictionary.to_pylist()
         if not names:
-            return _read_only(np.full(len(column), null, np.int64))
+            return _constant(null, len(column))
         used = set(pc.unique(column.indices).to_pylist())
         table = np.array(
             [code_of(name) if at in used and name is not None else null for at, name in enumerate(names)]
@@ -107,21 +109,44 @@ class EventColumns:
         indices = column.indices
         if indices.null_count:
             indices = indices.fill_null(pa.scalar(len(names), indices.type))
-        return _read_only(table[indices.to_numpy(zero_copy_only=False)])
+        return _read_only(table[_values(indices)])
 
 
-def _integers(column: pa.Array, null: int) -> np.ndarray:
+def integers(column: pa.Array, null: int) -> np.ndarray:
     """Return an integer column as read-only int64, unsigned 64-bit values bit for bit."""
     bits = pa.types.is_uint64(column.type)
     if column.null_count == len(column):
-        return _read_only(np.full(len(column), null, np.int64))
+        return _constant(null, len(column))
     if column.null_count:
         fill = null % (1 << 64) if bits else null
         if pa.types.is_unsigned_integer(column.type) and not bits:
             fill = max(null, 0)
         column = column.fill_null(pa.scalar(fill, column.type))
-    values = column.to_numpy(zero_copy_only=False)
+    values = _values(column)
     return _read_only(values.view(np.int64) if bits else np.ascontiguousarray(values, np.int64))
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    """Return an integer column without nulls as it lies in memory.
+
+    Arrow's own conversion imports pandas, which takes longer than most replays.
+    """
+    if not len(column):
+        return np.zeros(0, column.type.to_pandas_dtype())
+    buffer = np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype())
+    return buffer[column.offset : column.offset + len(column)]
+
+
+@functools.cache
+def _constants(value: int) -> np.ndarray:
+    return np.full(_CONSTANT_ROWS, value, np.int64)
+
+
+def _constant(value: int, rows: int) -> np.ndarray:
+    """Return a column of one value, without writing it anew for each batch."""
+    if rows > _CONSTANT_ROWS:
+        return _read_only(np.full(rows, value, np.int64))
+    return _read_only(_constants(value)[:rows])
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from numba.core import config, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
+
+from .bundle import Bundle
 
 # `_nrt=False` keeps numba from counting references to every array of the state at every call: measured at
 # three times the speed. It is not documented, hence the bounded numba range in pyproject.toml and the
@@ -88,26 +90,76 @@ def kernel(function: Callable) -> Callable:
     return compiled
 
 
+class _EntryLibrary(JITCodeLibrary):
+    """Code of an entry point and of all that it calls, of which the entry point alone is called from outside.
+
+    Told so, the compiler may inline functions, and pass arguments as it likes: measured at 1.4 times the speed.
+    """
+
+    def _optimize_final_module(self) -> None:
+        outside = f"{len(self.name)}{self.name}"  # as it stands in a mangled name
+        for function in self._final_module.functions:
+            if not function.is_declaration and outside not in function.name:
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
+class _EntryCompiler(Compiler):
+    """numba's compiler, its output going into an `_EntryLibrary`."""
+
+    def compile_extra(self, func: Any) -> Any:
+        self.state.library = _EntryLibrary(self.state.targetctx.codegen(), func.__name__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
+
+
+class EntryPoint:
+    """A function of the core that Python calls; NamedTuples of tables go in as `Bundle`s.
+
+    Parameters
+    ----------
+    compiled : callable
+        By numba.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function, whatever the types of its arguments."""
+        return self._compiled(*_bundled(arguments))
+
+    def machine_code(self, *arguments: Any) -> Callable:
+        """Return what runs for arguments of these types: for calls that differ in values only.
+
+        The entry point itself looks at the types of all arguments each time, which takes as long as many events. What
+        is returned looks at none: an argument of another type is read as garbage.
+        """
+        compiled = self._compiled.compile(tuple(numba.typeof(argument) for argument in _bundled(arguments)))
+        return lambda *others: compiled(*_bundled(others))
+
+
+def _bundled(arguments: tuple[Any, ...]) -> Iterator[Any]:
+    return (Bundle(each) if isinstance(each, tuple) else each for each in arguments)
+
+
 def entry_point(function: Callable) -> Callable:
     """Compile a function that Python calls, with everything below it, and cache the machine code."""
     directory = _cache_directory()
     previous = config.CACHE_DIR
     config.CACHE_DIR = directory or previous  # read by numba when it decorates
     try:
-        return njit(cache=directory is not None, **KERNEL_OPTIONS)(function)
+        compiled = njit(cache=directory is not None, pipeline_class=_EntryCompiler, **KERNEL_OPTIONS)(
+            function
+        )
     finally:
         config.CACHE_DIR = previous
+    return EntryPoint(compiled) if isinstance(compiled, CPUDispatcher) else compiled
 
 
 def machine_code(function: Callable, *arguments: Any) -> Callable:
-    """Return what an entry point runs for arguments of these types: for calls that differ in values only.
-
-    The entry point itself looks at the types of all arguments each time, which takes as long as many events. What is
-    returned looks at none: an argument of another type is read as garbage.
-    """
-    if not isinstance(function, CPUDispatcher):  # under NUMBA_DISABLE_JIT
-        return function
-    return function.compile(tuple(numba.typeof(argument) for argument in arguments))
+    """Return `EntryPoint.machine_code`, or the function itself where nothing is compiled."""
+    return function.machine_code(*arguments) if isinstance(function, EntryPoint) else function
 
 
 def source_hash() -> str:

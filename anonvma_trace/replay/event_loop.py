@@ -6,7 +6,7 @@ from ..events import OPS
 from .compiled import entry_point, kernel
 from .faults import fault, touch
 from .file_rmap import reclaim_file_page
-from .headroom import blocks_over, has_room
+from .headroom import FAULTS_AT_ONCE, blocks_over, has_room
 from .layout import (
     DIAG_BAD_FORK,
     DIAG_BUG,
@@ -84,7 +84,7 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
     """Return whether there is room for this event whatever it does."""
     glob = s.glob[0]
     if op == OP_READ_FAULT or op == OP_WRITE_FAULT or op == OP_TOUCH:
-        return has_room(s, 0, 0, 0, 0, 0)
+        return has_room(s, 0, 0, 0, 0, 0, FAULTS_AT_ONCE)
     if op == OP_SCAN:
         return has_room(s, 0, 0, 0, 0, 3 * min(length, glob.n_active + glob.n_inactive))
     if op == OP_RECLAIM:
@@ -153,6 +153,7 @@ def replay_events(
         Columns with names as codes; a null comm or child is -1, a null file 0.
     """
     glob = s.glob[0]
+    faults_to_come = 0  # for which there is room
     for row in range(first, last):
         code = op[row]
         start = page_below(addr[row])
@@ -163,7 +164,12 @@ def replay_events(
         new_size = length[row] if new_len[row] == NOT_GIVEN else new_len[row]
         new_pages = page_end(0, new_size)
         glob.populates = 1 if code == OP_MLOCK or flags[row] & MAP_LOCKED else 0
-        if not event_has_room(s, code, pid[row], child[row], size, max(end - start, new_pages), end - start):
+        is_fault = code == OP_READ_FAULT or code == OP_WRITE_FAULT
+        if is_fault and faults_to_come > 0:
+            faults_to_come -= 1
+        elif event_has_room(s, code, pid[row], child[row], size, max(end - start, new_pages), end - start):
+            faults_to_come = FAULTS_AT_ONCE - 1 if is_fault else 0
+        else:
             return row
         glob.event += 1
         glob.ts = ts[row]
@@ -203,7 +209,7 @@ def replay_events(
             glob.proc = process_of(s, pid[row])
             name_process(s, comm[row])
             mm = s.proc[glob.proc].mm
-            if code == OP_READ_FAULT or code == OP_WRITE_FAULT:
+            if is_fault:
                 fault(s, mm, start, code == OP_WRITE_FAULT, frame[row])
             elif code == OP_TOUCH:
                 touch(s, mm, start, end)

@@ -21,7 +21,7 @@ from .locks import LOCK_EXIT, LOCK_FORK, count_locks
 from .log import log_vma_span
 from .memory import zap_page_range
 from .mmap import copy_of_vma, enter_vma, remove_vma
-from .page_table import find_pte, next_pte, set_pte
+from .page_table import count_leaf_entries, end_of_leaf, find_pte, leaf_of, next_pte
 from .pools import alloc_mm, free_mm
 from .schemes.interface import anon_vma_fork, anon_vma_unlink, page_dup_rmap
 
@@ -34,30 +34,41 @@ def copy_page_range(s, vma, child):
     """
     v = s.vma[vma]
     child_mm = s.vma[child].mm
-    cow = v.vm_flags & VM_SHARED == 0
     vpn = next_pte(s, v.mm, v.start, v.end)
-    while vpn < v.end:
-        at = find_pte(s, v.mm, vpn)
-        pte = s.pt[at]
-        if pte & PTE_SWAP:
-            s.slot[pte >> PTE_SHIFT].map += 1
-        elif pte & PTE_PRESENT:
-            if cow:
-                pte &= ~PTE_WRITE
-                s.pt[at] = pte
-            else:
-                pte &= ~PTE_DIRTY
-            pte &= ~PTE_YOUNG
-            s.mm[child_mm].rss += 1
-            s.glob[0].mapped_ptes += 1
-            page = pte >> PTE_SHIFT
-            if s.page[page].pg_flags & PG_ANON_KIND:
-                s.page[page].pg_flags &= ~PG_EXCLUSIVE
-                page_dup_rmap(s, page, child)
-            else:
-                s.page[page].mapcount += 1
-        set_pte(s, child_mm, vpn, pte)
-        vpn = next_pte(s, v.mm, vpn + 1, v.end)
+    while vpn < v.end:  # block by block
+        stop = end_of_leaf(vpn, v.end)
+        source, target = find_pte(s, v.mm, vpn), leaf_of(s, child_mm, vpn)
+        copied = 0
+        for offset in range(stop - vpn):
+            if s.pt[source + offset] != 0:
+                s.pt[target + offset] = _copy_one_pte(s, source + offset, child, v.vm_flags & VM_SHARED == 0)
+                copied += 1
+        count_leaf_entries(s, child_mm, vpn, copied)
+        vpn = next_pte(s, v.mm, stop, v.end)
+
+
+@kernel
+def _copy_one_pte(s, at, child, cow):
+    """Return the child's copy of a pte; both become read-only with `cow`. Source: ``copy_one_pte``."""
+    pte = s.pt[at]
+    if pte & PTE_SWAP:
+        s.slot[pte >> PTE_SHIFT].map += 1
+    elif pte & PTE_PRESENT:
+        if cow:
+            pte &= ~PTE_WRITE
+            s.pt[at] = pte
+        else:
+            pte &= ~PTE_DIRTY
+        pte &= ~PTE_YOUNG
+        s.mm[s.vma[child].mm].rss += 1
+        s.glob[0].mapped_ptes += 1
+        page = pte >> PTE_SHIFT
+        if s.page[page].pg_flags & PG_ANON_KIND:
+            s.page[page].pg_flags &= ~PG_EXCLUSIVE
+            page_dup_rmap(s, page, child)
+        else:
+            s.page[page].mapcount += 1
+    return pte
 
 
 @kernel

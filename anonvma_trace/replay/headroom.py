@@ -22,6 +22,7 @@ from .layout import (
 )
 
 FEW = 16  # more than any event needs that does not grow with vmas or pages
+FAULTS_AT_ONCE = 8  # faults for which room is asked together: they come in rows
 
 
 @kernel
@@ -35,7 +36,7 @@ def _log_has_room(s, region, rows):
 
 
 @kernel
-def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks):
+def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
     """Return whether every pool and log region has room for an event; if not, the needs stand in `glob`.
 
     Parameters
@@ -44,18 +45,21 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks):
         Vmas that may change or go: vmas of the mms concerned.
     n_new_vmas, n_pages, n_blocks, n_walks : int64
         Objects that may be made, and walks that may be done.
+    n_events : int64, optional
+        So many such events, of which none changes or makes many things.
     """
     glob = s.glob[0]
+    few = FEW * n_events
     glob.log_need = 0
-    glob.vma_need = n_new_vmas + FEW
-    glob.page_need = n_pages + FEW
-    glob.block_need = n_blocks + 2 * PT_LEVELS
-    glob.mm_need = FEW
-    glob.proc_need = FEW
-    glob.slot_need = n_walks + FEW
-    glob.anon_vma_need = n_pages + FEW
-    glob.member_need = n_new_vmas + glob.n_members + FEW if n_vmas > 0 else FEW
-    glob.visited_need = glob.longest_now + n_vmas + n_new_vmas + FEW
+    glob.vma_need = n_new_vmas + few
+    glob.page_need = n_pages + few
+    glob.block_need = n_blocks + 2 * PT_LEVELS * n_events
+    glob.mm_need = few
+    glob.proc_need = few
+    glob.slot_need = n_walks + few
+    glob.anon_vma_need = n_pages + few
+    glob.member_need = n_new_vmas + glob.n_members + few if n_vmas > 0 else few
+    glob.visited_need = glob.longest_now + n_vmas + n_new_vmas + few
     if (
         glob.vma_cap - glob.vma_top + glob.vma_n_free < glob.vma_need
         or glob.page_cap - glob.page_top + glob.page_n_free < glob.page_need
@@ -66,20 +70,20 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks):
         or glob.anon_vma_cap - glob.anon_vma_top + glob.anon_vma_n_free < glob.anon_vma_need
         or glob.member_cap - glob.member_top + glob.member_n_free < glob.member_need
         or glob.visited_cap < glob.visited_need
-        or 2 * glob.pid_used > glob.pid_mask - FEW
-        or 2 * glob.frame_used > glob.frame_mask - FEW
+        or 2 * glob.pid_used > glob.pid_mask - few
+        or 2 * glob.frame_used > glob.frame_mask - few
         or glob.n_file_pages > 2 * glob.file_mask
         or glob.n_members > 2 * glob.member_mask
     ):
         return False
     return (
-        _log_has_room(s, LOG_SPANS, n_vmas + FEW)
-        and _log_has_room(s, LOG_ANON_VMAS, n_vmas + FEW)
-        and _log_has_room(s, LOG_MERGES, n_vmas + FEW)
-        and _log_has_room(s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + FEW)
-        and _log_has_room(s, LOG_WALKS, n_walks + FEW)
-        and _log_has_room(s, LOG_FILE_WALKS, FEW)
-        and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + FEW)
+        _log_has_room(s, LOG_SPANS, n_vmas + few)
+        and _log_has_room(s, LOG_ANON_VMAS, n_vmas + few)
+        and _log_has_room(s, LOG_MERGES, n_vmas + few)
+        and _log_has_room(s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + few)
+        and _log_has_room(s, LOG_WALKS, n_walks + few)
+        and _log_has_room(s, LOG_FILE_WALKS, few)
+        and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + few)
     )
 
 

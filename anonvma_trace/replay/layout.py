@@ -517,6 +517,7 @@ _PARTS = (
     "by_case_base",  # merges by case, 9 words
     "refused_base",  # refused sides by reason, one word for each of MERGE_SIDES
     "peaks_base",  # N_PEAKS rows of the timeline
+    "next_sample",  # event of the next sample of the timeline
     "stride",  # the timeline has one sample for each `stride` events
     "log_need",  # region whose room ran out, plus 1, and rows needed
     "log_need_rows",

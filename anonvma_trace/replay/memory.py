@@ -25,7 +25,7 @@ from .layout import (
     VM_WRITE,
 )
 from .lru import add_page_to_active_list, del_page_from_lru
-from .page_table import clear_pte, find_pte, get_pte, next_pte, set_pte
+from .page_table import count_leaf_entries, end_of_leaf, find_pte, get_pte, next_pte, set_pte
 from .pools import alloc_page_row, free_page_row, free_slot
 from .schemes.interface import (
     anon_rmap_bug,
@@ -240,23 +240,36 @@ def zap_page_range(s, vma, start, end):
     """
     mm = s.vma[vma].mm
     vpn = next_pte(s, mm, start, end)
-    while vpn < end:
-        pte = get_pte(s, mm, vpn)
-        clear_pte(s, mm, vpn)
-        if pte & PTE_PRESENT:
-            s.mm[mm].rss -= 1
-            s.glob[0].mapped_ptes -= 1
-            page = pte >> PTE_SHIFT
-            if s.page[page].pg_flags & PG_ANON_KIND:
-                if pte & PTE_DIRTY:
-                    s.page[page].pg_flags |= PG_DIRTY
-                page_remove_rmap(s, page, vma)
-                _free_page_and_swap_cache(s, page)
-            else:
-                _remove_file_rmap(s, page)
-        elif pte & PTE_SWAP:
-            _free_swap_and_cache(s, pte >> PTE_SHIFT)
-        vpn = next_pte(s, mm, vpn + 1, end)
+    while vpn < end:  # block by block
+        stop = end_of_leaf(vpn, end)
+        first = find_pte(s, mm, vpn)
+        zapped = 0
+        for at in range(first, first + stop - vpn):
+            pte = s.pt[at]
+            if pte != 0:
+                s.pt[at] = 0
+                _zap_pte(s, vma, pte)
+                zapped += 1
+        count_leaf_entries(s, mm, vpn, -zapped)
+        vpn = next_pte(s, mm, stop, end)
+
+
+@kernel
+def _zap_pte(s, vma, pte):
+    """Drop what a pte of `vma` referred to."""
+    if pte & PTE_PRESENT:
+        s.mm[s.vma[vma].mm].rss -= 1
+        s.glob[0].mapped_ptes -= 1
+        page = pte >> PTE_SHIFT
+        if s.page[page].pg_flags & PG_ANON_KIND:
+            if pte & PTE_DIRTY:
+                s.page[page].pg_flags |= PG_DIRTY
+            page_remove_rmap(s, page, vma)
+            _free_page_and_swap_cache(s, page)
+        else:
+            _remove_file_rmap(s, page)
+    elif pte & PTE_SWAP:
+        _free_swap_and_cache(s, pte >> PTE_SHIFT)
 
 
 @kernel

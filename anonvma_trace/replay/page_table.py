@@ -42,9 +42,7 @@ def get_pte(s, mm, vpn):
 @kernel
 def set_pte(s, mm, vpn, pte):
     """Set the pte of `vpn` to something other than none; blocks are made as needed."""
-    at = find_pte(s, mm, vpn)
-    if at == 0:
-        at = _make_pte(s, mm, vpn)
+    at = leaf_of(s, mm, vpn)
     if s.pt[at] == 0:
         s.pt[at - (vpn & (PT_ENTRIES - 1)) + PT_USED] += 1
     s.pt[at] = pte
@@ -85,12 +83,30 @@ def _make_pte(s, mm, vpn):
 @kernel
 def clear_pte(s, mm, vpn):
     """Set the pte of `vpn`, which is there, to none; blocks that become empty are freed."""
-    at = find_pte(s, mm, vpn)
-    s.pt[at] = 0
-    used = at - (vpn & (PT_ENTRIES - 1)) + PT_USED
-    s.pt[used] -= 1
+    s.pt[find_pte(s, mm, vpn)] = 0
+    count_leaf_entries(s, mm, vpn, -1)
+
+
+@kernel
+def end_of_leaf(vpn, end):
+    """Return the end of the part of [vpn, end) whose entries lie in one block."""
+    return min(end, (vpn | (PT_ENTRIES - 1)) + 1)
+
+
+@kernel
+def count_leaf_entries(s, mm, vpn, change):
+    """Count entries that were set or, where `change` is negative, cleared in the block that holds `vpn`."""
+    used = find_pte(s, mm, vpn) - (vpn & (PT_ENTRIES - 1)) + PT_USED
+    s.pt[used] += change
     if s.pt[used] == 0:
         _free_empty_blocks(s, mm, vpn)
+
+
+@kernel
+def leaf_of(s, mm, vpn):
+    """Return where in `pt` the entry of `vpn` lies; blocks are made as needed, but no entry is counted."""
+    at = find_pte(s, mm, vpn)
+    return _make_pte(s, mm, vpn) if at == 0 else at
 
 
 @kernel
@@ -134,7 +150,7 @@ def next_pte(s, mm, vpn, end):
         if at == 0:
             vpn = _skip_absent(s, mm, vpn)
             continue
-        stop = min(end, (vpn | (PT_ENTRIES - 1)) + 1)
+        stop = end_of_leaf(vpn, end)
         while vpn < stop:
             if s.pt[at] != 0:
                 return vpn

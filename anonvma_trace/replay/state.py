@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tables import MERGE_SIDES
+from .headroom import FAULTS_AT_ONCE, FEW
 from .layout import (
     FILE_SHM,
     GLOB,
@@ -58,20 +59,6 @@ _INT_PARTS = {
 _HASHES = ("pid", "frame", "file", "member")
 
 
-def _records(rows: int, dtype: np.dtype) -> Table:
-    return Table(np.zeros(rows, dtype).view(np.recarray))
-
-
-def _words(count: int) -> Table:
-    return Table(np.zeros(count, np.int64))
-
-
-def _grown(table: Table, rows: int) -> Table:
-    larger = np.zeros(rows, table.array.dtype)
-    larger[: len(table)] = table.array
-    return Table(larger.view(np.recarray) if larger.dtype.names else larger)
-
-
 def new_state(
     *,
     complete: bool,
@@ -100,16 +87,16 @@ def new_state(
     """
     rows = _FIRST_ROWS
     state = State(
-        vma=_records(rows["vma"], VMA),
-        page=_records(rows["page"], PAGE),
-        mm=_records(rows["mm"], MM),
-        proc=_records(rows["proc"], PROC),
-        slot=_records(rows["slot"], SLOT),
-        pt=_words(rows["block"] * PT_STRIDE),
-        ints=_words(0),
-        glob=_records(1, GLOB),
-        log=_words(0),
-        rmap=AnonVmaTables(_records(rows["anon_vma"], ANON_VMA), _records(rows["member"], MEMBER)),
+        vma=Table.zeros(rows["vma"], VMA),
+        page=Table.zeros(rows["page"], PAGE),
+        mm=Table.zeros(rows["mm"], MM),
+        proc=Table.zeros(rows["proc"], PROC),
+        slot=Table.zeros(rows["slot"], SLOT),
+        pt=Table.zeros(rows["block"] * PT_STRIDE, np.int64),
+        ints=Table.zeros(0, np.int64),
+        glob=Table.zeros(1, GLOB),
+        log=Table.zeros(0, np.int64),
+        rmap=AnonVmaTables(Table.zeros(rows["anon_vma"], ANON_VMA), Table.zeros(rows["member"], MEMBER)),
     )
     glob = state.glob[0]
     for pool, capacity in rows.items():
@@ -198,14 +185,14 @@ def grow(state: State) -> State:
     for pool, field in arrays.items():
         capacity = _wanted(glob, pool)
         if capacity:
-            state = state._replace(**{field: _grown(getattr(state, field), capacity)})
+            state = state._replace(**{field: getattr(state, field).grown(capacity)})
     capacity = _wanted(glob, "block")
     if capacity:
-        state = state._replace(pt=_grown(state.pt, capacity * PT_STRIDE))
+        state = state._replace(pt=state.pt.grown(capacity * PT_STRIDE))
     for pool in ("anon_vma", "member"):
         capacity = _wanted(glob, pool)
         if capacity:
-            table = _grown(getattr(state.rmap, pool), capacity)
+            table = getattr(state.rmap, pool).grown(capacity)
             state = state._replace(rmap=state.rmap._replace(**{pool: table}))
     return _grow_ints(state)
 
@@ -233,8 +220,8 @@ def _grow_ints(state: State) -> State:
     for part in _HASHES:
         entries[part] = int(glob[f"{part}_mask"]) + 1
     used = {
-        "pid": 2 * int(glob.pid_used) + 32,
-        "frame": 2 * int(glob.frame_used) + 32,
+        "pid": 2 * int(glob.pid_used) + 2 * FEW * FAULTS_AT_ONCE,
+        "frame": 2 * int(glob.frame_used) + 2 * FEW * FAULTS_AT_ONCE,
         "file": int(glob.n_file_pages) // 2 + 2,
         "member": int(glob.n_members) // 2 + 2,
     }

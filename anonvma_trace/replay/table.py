@@ -20,6 +20,8 @@ from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import NativeValue, lower_builtin, models, register_model, typeof_impl, unbox
 
+from .room import larger_view, room_to_grow
+
 
 class Table:
     """A one-dimensional array of records or int64.
@@ -38,6 +40,19 @@ class Table:
         self.address = array.ctypes.data
         self.numba_type = _table_type(array.dtype)
 
+    @classmethod
+    def zeros(cls, rows: int, dtype: np.dtype | type) -> Table:
+        """Return a table of so many rows, all zero, that can be `grown`."""
+        return cls(_with_fields(room_to_grow(rows, np.dtype(dtype))))
+
+    def grown(self, rows: int) -> Table:
+        """Return a table with these rows and zero ones behind them, in the same memory if that has room."""
+        array = larger_view(self.array, rows)
+        if array is None:
+            array = room_to_grow(rows, self.array.dtype)
+            array[: len(self)] = self.array
+        return Table(_with_fields(array))
+
     def __reduce__(self) -> tuple[type, tuple[np.ndarray]]:
         return Table, (self.array,)  # a copy has an address of its own
 
@@ -49,6 +64,10 @@ class Table:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.array[index] = value
+
+
+def _with_fields(array: np.ndarray) -> np.ndarray:
+    return array.view(np.recarray) if array.dtype.names else array
 
 
 class TableType(types.Type):

@@ -61,7 +61,7 @@ def raise_peaks(s):
 def sample_timeline(s):
     """Sample every `stride`-th event; when there are too many samples, drop every second one."""
     glob = s.glob[0]
-    if (glob.event - 1) % glob.stride != 0:
+    if glob.event < glob.next_sample:
         return
     mark = 4 * LOG_TIMELINE
     rows = s.ints[mark + REGION_ROWS]
@@ -72,6 +72,9 @@ def sample_timeline(s):
                 s.log[base + row * TIMELINE_WIDTH + field] = s.log[base + 2 * row * TIMELINE_WIDTH + field]
         s.ints[mark + REGION_ROWS] = rows // 2
         glob.stride *= 2
-        if (glob.event - 1) % glob.stride != 0:
+        past = (glob.event - 1) % glob.stride
+        if past != 0:
+            glob.next_sample = glob.event - past + glob.stride
             return
+    glob.next_sample = glob.event + glob.stride
     write_sample(s, s.log, log_row(s, LOG_TIMELINE))

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
 
-from numba.core import types
 from numba.extending import overload
 
+from ..bundle import BundleType
 from ..compiled import LINKED_OPTIONS
 
 _modules: dict[type, ModuleType] = {}
@@ -45,9 +45,9 @@ def _bind(name: str, purpose: str, modules: dict[type, ModuleType] = _modules) -
 
     @overload(interpreted, jit_options=cast(Any, LINKED_OPTIONS), strict=False)
     def specialise(s, *arguments):
-        if not isinstance(s, types.NamedTuple):
+        if not isinstance(s, BundleType):
             return None
-        tables = s.types[s.fields.index("rmap")]
+        tables, _ = s.fields["rmap"]
         return getattr(modules[tables.instance_class], name)
 
     return interpreted
