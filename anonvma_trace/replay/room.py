@@ -43,7 +43,7 @@ def room_to_grow(rows: int, dtype: np.dtype) -> np.ndarray:
 
 
 def larger_view(array: np.ndarray, rows: int) -> np.ndarray | None:
-    """Return an array of so many rows that begins with those of `array`, in the same memory; None without room there."""
+    """Return an array of so many rows that begins with those of `array`, in the same memory; None without room."""
     memory = _memory_of(array)
     if memory is None or rows * array.dtype.itemsize > len(memory):
         return None
