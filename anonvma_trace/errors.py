@@ -107,6 +107,12 @@ class ReplayBug(TraceError):
     code = "replay-bug"
 
 
+class ParserBug(TraceError):
+    """A broken invariant of a parser (a line counted twice or not at all): a defect of this tool."""
+
+    code = "parser-bug"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"did you mean 'NEAREST'?"`` for an unknown word, or ``""`` if no known one is near."""
     near = difflib.get_close_matches(word, known, n=1)

@@ -55,7 +55,7 @@ class CallRows:
     Attributes
     ----------
     used_lines : int
-        Lines of the calls that became a row: two for each.
+        Lines of the calls that became a row: two for each, one in formats that print a call on one line.
     """
 
     def __init__(self, files: Names, segment_sizes: dict[int, int], notes: Notes) -> None:
@@ -93,8 +93,10 @@ class CallRows:
         rows = event_rows(block, seq, pids, names, at[made])
         for number in np.unique(call).tolist():
             _fill_call(rows, np.flatnonzero(call == number), number, enters, returned)
-        rows = self._name_objects(rows, call, enters, changes)
-        self.used_lines += 2 * rows.shape[1]
+        on_two_lines = rows[LINE] != events.line[enter_of[exits[made]]]
+        left_out = self._name_objects(rows, call, enters, changes)
+        rows, on_two_lines = np.delete(rows, left_out, axis=1), np.delete(on_two_lines, left_out)
+        self.used_lines += rows.shape[1] + int(np.count_nonzero(on_two_lines))
         return rows
 
     def finish(self) -> None:
@@ -122,8 +124,14 @@ class CallRows:
 
     def _name_objects(
         self, rows: np.ndarray, call: np.ndarray, enters: np.ndarray, changes: list[Change]
-    ) -> np.ndarray:
-        """Fill in what depends on earlier calls of the process: names of files, sizes of segments."""
+    ) -> list[int]:
+        """Fill in what depends on earlier calls of the process: names of files, sizes of segments.
+
+        Returns
+        -------
+        list of int
+            Rows that are to be left out.
+        """
         of_file = (call == CALL["mmap"]) & ((rows[FLAGS] & MAP_ANONYMOUS) == 0)
         rows[PGOFF, of_file] = enters[of_file, _OFF] >> PAGE_SHIFT
         looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"])).tolist()
@@ -138,8 +146,7 @@ class CallRows:
                 self._descriptors.apply(step)
         if left_out:
             self._notes.count("segment-not-attached", rows[LINE, left_out])
-            rows = np.delete(rows, left_out, axis=1)
-        return rows
+        return left_out
 
     def _name_object(self, rows: np.ndarray, row: int, call: str, enter: np.ndarray) -> bool:
         """Complete one row; False if it is to be left out."""

@@ -14,19 +14,13 @@ is made at the second. The tgid is there only with ``options/record-tgid``. ``op
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
 
-from ..errors import EmptyTraceError
-from ..events import TraceMetadata
-from ..trace import Diagnostic, Loss
 from . import line_scanner as scanner
 from .ftrace_head import check_head, detect_ftrace
 from .losses import PLACES_KEPT, LossLog
-from .native_block import Names, NativeBlock, concatenate, merge_by_time, sort_nearly_sorted
+from .native_block import NO_TIME, Names, NativeBlock
 from .native_events import (
     KIND_BLANK,
     KIND_HEADER,
@@ -37,20 +31,17 @@ from .native_events import (
     Family,
     native_tables,
 )
-from .native_rows import NativeRows
-from .proc_maps import IMAGE_WHYS, read_snapshots
+from .native_stream import NativeReader, NativeStream
 from .source import Source
 
 __all__ = ["FtraceStream", "detect_ftrace"]
-
-BLOCK_BYTES = 8 << 20
 
 _NEW_STYLE = re.compile(rb" sys_\w+\([^\n]*: 0x")
 _ENTRIES = re.compile(rb"# entries-in-buffer/entries-written: (\d+)/(\d+)")
 
 
-class FtraceStream:
-    """The events of ftrace text, once from beginning to end; implements `trace.EventStream`.
+class FtraceStream(NativeStream):
+    """The events of ftrace text.
 
     Parameters
     ----------
@@ -69,163 +60,26 @@ class FtraceStream:
         A file of `maps` cannot be read.
     """
 
-    format = "ftrace"
-
     def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
         for source in sources:
             check_head(source)
-        self.line_counts = dict.fromkeys(
-            ("events", "headers", "blank", "loss_marks", "other", "unreadable"), 0
-        )
-        self.diagnostics: list[Diagnostic] = []
-        self._sources = sources
-        self._missing_events = 0  # announced by a header, but not in the file
-        self._losses = LossLog()
-        self._texts = Names()
-        self._rows = NativeRows(self._texts, read_snapshots(maps or [], IMAGE_WHYS))
-        self._readers = [_LineReader(source, self._texts, self._losses) for source in sources]
-
-    @property
-    def metadata(self) -> TraceMetadata:
-        """What decides the result beside the rows; final once `batches` is exhausted."""
-        return TraceMetadata(
-            format=self.format,
-            source=", ".join(source.path for source in self._sources),
-            complete=False,
-            known_pids=self._rows.known_pids,
-            brk_flags="rw",
-            lost_events=self._rows.lost_events + self._missing_events,
-            unreadable_lines=self._losses.total,
-        )
-
-    @property
-    def losses(self) -> list[Loss]:
-        """Kinds of lines that could not be read; final once `batches` is exhausted."""
-        return self._losses.losses
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of all sources read so far, as stored."""
-        return sum(source.bytes_read for source in self._sources)
-
-    @property
-    def bytes_total(self) -> int:
-        """Bytes of all sources as stored; 0 where one of them does not tell."""
-        totals = [source.bytes_total for source in self._sources]
-        return sum(totals) if all(totals) else 0
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the events, in replay order, as batches of `events.EVENT_SCHEMA`.
-
-        Raises
-        ------
-        EmptyTraceError
-            There is no event in it.
-        TraceAccessError
-            A source cannot be read on.
-        """
-        streams = [sort_nearly_sorted(reader.blocks()) for reader in self._readers]
-        for block in merge_by_time(streams):
-            yield from self._rows.feed(block)
-            self._count_lines()
-        yield from self._rows.finish()
-        self._count_lines()
-        if self.line_counts["events"] + self.line_counts["other"] + self._losses.total == 0:
-            raise EmptyTraceError(
-                self._sources[0].path,
-                expected="events",
-                found="only headers and blank lines",
-                hint="check that tracing was on (tracing_on) and that events were enabled",
-            )
-        for source in self._sources:
-            self._losses.take_in(source.losses.losses)
-        self.diagnostics += self._rows.diagnostics
-        self.diagnostics += self._unused_events()
-        for reader in self._readers:
-            self._miss(reader)
-
-    def _miss(self, reader: _LineReader) -> None:
-        """Tell, and count as lost, the events that a file's header announces and the file does not hold."""
-        missing = reader.announced - reader.events
-        if missing > 0:
-            self._missing_events += missing
-            message = (
-                f"{reader.path}: expected the {reader.announced} events that its header announces, "
-                f"found {reader.events}: a part of the file is missing; copy it again"
-            )
-            self.diagnostics.append(Diagnostic("warning", "events-missing", message))
-
-    def _count_lines(self) -> None:
-        counts: Counter[str] = Counter()
-        for reader in self._readers:
-            counts.update(reader.counts)
-        used = self._rows.used_lines
-        self.line_counts.update(counts)
-        self.line_counts["events"] = used
-        self.line_counts["other"] = counts["known"] + counts["other"] - used
-        del self.line_counts["known"]
-
-    def _unused_events(self) -> list[Diagnostic]:
-        """Tell which events of the recording make no row, the most frequent first."""
-        unused: Counter[str] = Counter()
-        for reader in self._readers:
-            unused.update(reader.unused)
-        if not unused:
-            return []
-        shown = ", ".join(f"{name} ({count})" for name, count in unused.most_common(10))
-        more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
-        message = f"events that make no row: {shown}{more}"
-        return [Diagnostic("info", "events-not-used", message)]
+        super().__init__("ftrace", sources, maps or [], _LineReader)
 
 
-class _LineReader:
+class _LineReader(NativeReader):
     """Reads the lines of one source into blocks of native events, and accounts for every line."""
 
     def __init__(self, source: Source, texts: Names, losses: LossLog) -> None:
-        self.counts: Counter[str] = Counter()
-        self.unused: Counter[str] = Counter()
-        self.announced = 0  # events in this file, by its header
-        self._source = source
+        super().__init__()
         self._texts = texts
         self._losses = losses
         self._tables = native_tables()
         self._style = scanner.STYLE_0X if _NEW_STYLE.search(source.head) else scanner.STYLE_UNKNOWN
         self._remembered = scanner.empty_memory()
-        self._lines = 0
         self._text_numbers: dict[bytes, int] = {}  # spares the decoding
 
-    @property
-    def path(self) -> str:
-        """Where the lines come from."""
-        return self._source.path
-
-    @property
-    def events(self) -> int:
-        """Lines so far that are events, readable or not."""
-        return self.counts["known"] + self.counts["other"] + self.counts["unreadable"]
-
-    def blocks(self) -> Iterator[NativeBlock]:
-        """Yield the events in file order; a loss mark, which has no time, has that of the event behind it."""
-        waiting: list[NativeBlock] = []  # loss marks at the end of a block
-        last_ts = 0
-        for text in self._source.blocks(BLOCK_BYTES):
-            block = concatenate([*waiting, self._read(text)])
-            is_lost = block.kind == KIND_LOST
-            events = np.flatnonzero(~is_lost)
-            if not len(events):
-                waiting = [block]
-                continue
-            complete = int(events[-1]) + 1
-            lost = np.flatnonzero(is_lost[:complete])
-            block.ts[lost] = block.ts[events[np.searchsorted(events, lost)]]
-            waiting = [block.take(slice(complete, None))]
-            last_ts = int(block.ts[complete - 1])
-            yield block.take(slice(0, complete))
-        for block in waiting:
-            block.ts[:] = last_ts
-            yield block
-
-    def _read(self, text: bytes) -> NativeBlock:
+    def read(self, text: bytes, first_line: int) -> NativeBlock:
+        """Return the events of `text` in file order."""
         data = np.frombuffer(text, dtype=np.uint8)
         line_ends = np.flatnonzero(data == 10)
         if not text.endswith(b"\n"):
@@ -235,10 +89,8 @@ class _LineReader:
         args = np.zeros((len(line_ends), MAX_ARGS + 1), dtype=np.int64)
         scanner.scan_lines(data, line_ends, self._style, *self._tables[3:], self._remembered, rows, args)
         self._refuse_impossible_tasks(rows, args)
-        self._account(text, line_begins, line_ends, rows, args)
-        block = self._to_block(text, rows, args)
-        self._lines += len(line_ends)
-        return block
+        self._account(text, first_line, line_begins, line_ends, rows, args)
+        return self._to_block(text, first_line, rows, args)
 
     def _refuse_impossible_tasks(self, rows: np.ndarray, args: np.ndarray) -> None:
         """Make lines unreadable that name an impossible task: the tables behind are as large as the tids."""
@@ -253,7 +105,13 @@ class _LineReader:
         rows[refused, scanner.COMM_BEGIN] = -1
 
     def _account(
-        self, text: bytes, line_begins: np.ndarray, line_ends: np.ndarray, rows: np.ndarray, args: np.ndarray
+        self,
+        text: bytes,
+        first_line: int,
+        line_begins: np.ndarray,
+        line_ends: np.ndarray,
+        rows: np.ndarray,
+        args: np.ndarray,
     ) -> None:
         """Count every line by what it is; keep the places of those that cannot be read."""
         kind = rows[:, scanner.KIND]
@@ -271,7 +129,7 @@ class _LineReader:
             for line in lines[:PLACES_KEPT].tolist():
                 found = text[line_begins[line] : line_ends[line]].decode("utf-8", "backslashreplace")
                 column = int(rows[line, scanner.FAULT_AT]) + 1
-                self._losses.add(code, reason, self._lines + line + 1, column, found)
+                self._losses.add(code, reason, first_line + line, column, found)
             self._losses.add(code, reason, count=len(lines) - PLACES_KEPT)
         for line in np.flatnonzero(kind == KIND_HEADER).tolist():
             self._read_header(text[line_begins[line] : line_ends[line]], rows[line])
@@ -297,7 +155,7 @@ class _LineReader:
             row[scanner.KIND], row[scanner.CPU] = KIND_LOST, -1
             row[scanner.FAULT] = int(found[2]) - int(found[1])  # free: a loss has no fault
 
-    def _to_block(self, text: bytes, rows: np.ndarray, args: np.ndarray) -> NativeBlock:
+    def _to_block(self, text: bytes, first_line: int, rows: np.ndarray, args: np.ndarray) -> NativeBlock:
         kind = rows[:, scanner.KIND]
         kept = (kind > 0) & (self._tables.family[np.maximum(kind, 0)] != Family.UNUSED)
         at = np.flatnonzero(kept)
@@ -305,10 +163,10 @@ class _LineReader:
         lost = np.flatnonzero(kind == KIND_LOST)
         overwritten = lost[rows[lost, scanner.FAULT] > 0]
         args[overwritten, 0] = rows[overwritten, scanner.FAULT]
-        rows[lost, scanner.TGID] = -1
+        rows[lost, scanner.TGID], rows[lost, scanner.TS] = -1, NO_TIME
         return NativeBlock(
             kind=kind,
-            line=self._lines + 1 + at,
+            line=first_line + at,
             tid=rows[:, scanner.TID],
             tgid=rows[:, scanner.TGID],
             cpu=rows[:, scanner.CPU],

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+
+from .native_events import MAX_ARGS
+
+NO_TIME = -1
+"""In `NativeBlock.ts`: a loss mark that has no time of its own."""
 
 
 class Names:
@@ -43,7 +48,7 @@ class NativeBlock:
     tid, tgid, cpu : ndarray of int64
         As printed; -1 where it is not (tgid, cpu), or has no meaning (tid of a loss mark).
     ts : ndarray of int64
-        Nanoseconds.
+        Nanoseconds; `NO_TIME` for loss marks that have none.
     args : ndarray of int64, shape (n, MAX_ARGS)
         Numbers by slot of the event's description; 64-bit values keep their bits.
     found : ndarray of int64
@@ -71,6 +76,53 @@ class NativeBlock:
     def take(self, index: np.ndarray | slice) -> NativeBlock:
         """Return the events at `index`, in its order."""
         return NativeBlock(*(getattr(self, column.name)[index] for column in fields(self)))
+
+
+class BlockBuilder:
+    """Collects native events one by one into a block, for formats that are not scanned in columns."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[int, ...]] = []
+        self._args: list[list[int]] = []
+
+    def add(
+        self,
+        kind: int,
+        line: int,
+        tid: int,
+        ts: int,
+        args: Sequence[int | None] = (),
+        *,
+        tgid: int = -1,
+        cpu: int = -1,
+        text: int = -1,
+        comm: int = -1,
+    ) -> None:
+        """Add an event; what the parameters mean stands at `NativeBlock`.
+
+        Parameters
+        ----------
+        args : sequence of int or None, optional
+            Numbers by slot, at most `MAX_ARGS`; None for one that the line does not tell. Numbers from 2^63
+            on keep their bits.
+        """
+        found = sum(1 << slot for slot, value in enumerate(args) if value is not None)
+        values = [0 if value is None else (value + (1 << 63)) % (1 << 64) - (1 << 63) for value in args]
+        self._events.append((kind, line, tid, tgid, cpu, ts, found, text, comm))
+        self._args.append(values + [0] * (MAX_ARGS - len(values)))
+
+    def block(self) -> NativeBlock:
+        """Return the events collected so far, and begin anew."""
+        events = np.array(self._events, dtype=np.int64).reshape(-1, 9).T.copy()
+        args = np.array(self._args, dtype=np.int64).reshape(-1, MAX_ARGS)
+        self._events, self._args = [], []
+        kind, line, tid, tgid, cpu, ts, found, text, comm = events
+        return NativeBlock(kind, line, tid, tgid, cpu, ts, args, found, text, comm)
+
+
+def no_events() -> NativeBlock:
+    """Return a block without events."""
+    return BlockBuilder().block()
 
 
 def concatenate(blocks: list[NativeBlock]) -> NativeBlock:

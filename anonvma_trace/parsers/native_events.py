@@ -372,6 +372,12 @@ class _TableBuilder:
 
 
 @cache
+def kind_of(name: str) -> int:
+    """Return the kind of an event by its name in `NativeTables.names`: ``"sys_enter_mmap"``."""
+    return native_tables().names.index(name)
+
+
+@cache
 def native_tables() -> NativeTables:
     """Return the tables of all known events."""
     builder = _TableBuilder()

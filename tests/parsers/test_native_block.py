@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from anonvma_trace.parsers.native_block import (
+    BlockBuilder,
     Names,
     NativeBlock,
     concatenate,
@@ -47,3 +48,13 @@ def test_streams_merge_by_time_and_the_earlier_stream_comes_first(cut):
     merged = concatenate(list(merge_by_time([iter(one), iter([block(2, 4, line=50)]), iter([])])))
     assert merged.ts.tolist() == [1, 2, 4, 4, 4, 9]
     assert merged.line.tolist() == [10, 50, 11, 12, 51, 13]
+
+
+def test_a_builder_tells_absent_arguments_and_keeps_the_bits_of_large_ones():
+    builder = BlockBuilder()
+    builder.add(3, 1, 7, 5, [0, None, 1 << 63, -12], cpu=1)
+    built = builder.block()
+    assert built.args.tolist() == [[0, 0, -(1 << 63), -12, 0, 0]]
+    assert built.found.tolist() == [0b1101]
+    assert (built.tgid[0], built.cpu[0], built.text[0], built.comm[0]) == (-1, 1, -1, -1)
+    assert len(builder.block()) == 0

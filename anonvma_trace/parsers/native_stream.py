@@ -1,0 +1,274 @@
+"""`NativeStream`: the stream of every format whose lines are native events of the kernel.
+
+A format adds a `NativeReader`, which turns its text into `NativeBlock`s and says what each line was::
+
+    Source -> NativeReader -> NativeBlock -> in order of time -> NativeRows -> record batches
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import EmptyTraceError, ParserBug
+from ..events import TraceMetadata
+from ..trace import Diagnostic, Loss
+from .losses import LossLog
+from .native_block import (
+    NO_TIME,
+    Names,
+    NativeBlock,
+    concatenate,
+    merge_by_time,
+    no_events,
+    sort_nearly_sorted,
+)
+from .native_rows import NativeRows
+from .proc_maps import IMAGE_WHYS, read_snapshots
+from .source import Source
+
+BLOCK_BYTES = 8 << 20
+"""Text that a reader is given at once."""
+
+LINE_KINDS = ("events", "headers", "blank", "loss_marks", "other", "unreadable")
+"""Keys of `NativeStream.line_counts`."""
+
+
+class NativeReader(ABC):
+    """Reads the lines of one source; a format's own work is a child of this class.
+
+    Attributes
+    ----------
+    counts : Counter
+        Every line read, by what it is: ``known`` (what can become a row), ``other`` (what never does),
+        ``headers``, ``blank``, ``loss_marks``, ``unreadable``. Each unreadable line is in the `LossLog` too.
+    unused : Counter
+        Events that make no row, by name.
+    announced : int
+        Events that the source says, in a header, it holds; 0 if it does not say.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.unused: Counter[str] = Counter()
+        self.announced = 0
+
+    @property
+    def events(self) -> int:
+        """Lines so far that are events, readable or not."""
+        return self.counts["known"] + self.counts["other"] + self.counts["unreadable"]
+
+    @abstractmethod
+    def read(self, text: bytes, first_line: int) -> NativeBlock:
+        """Return the events of `text` in file order.
+
+        Parameters
+        ----------
+        text : bytes
+            Whole lines; the last line of the source may lack its newline.
+        first_line : int
+            Number of its first line, from 1.
+
+        Returns
+        -------
+        NativeBlock
+            A loss mark that has no time of its own has the time `NO_TIME`, and gets that of the event behind it.
+        """
+
+    def finish(self) -> NativeBlock:
+        """Return the events that were held back for lines that did not come."""
+        return no_events()
+
+
+class NativeStream:
+    """The events of a recording, once from beginning to end; implements `trace.EventStream`.
+
+    Parameters
+    ----------
+    format : str
+        Name of the format.
+    sources : list of Source
+        Parts of one recording (files of single CPUs, rotated pipes): merged by time.
+    maps : list of str
+        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
+    open_reader : callable
+        Makes the reader of a source, given that, the `Names` for its texts and the `LossLog` for its lines
+        that cannot be read.
+
+    Raises
+    ------
+    TraceError
+        A file of `maps` cannot be read.
+    """
+
+    def __init__(
+        self,
+        format: str,
+        sources: list[Source],
+        maps: list[str],
+        open_reader: Callable[[Source, Names, LossLog], NativeReader],
+    ) -> None:
+        self.line_counts = dict.fromkeys(LINE_KINDS, 0)
+        self.diagnostics: list[Diagnostic] = []
+        self._format = format
+        self._sources = sources
+        self._missing_events = 0  # announced by a header, but not in the file
+        self._lines_read = 0
+        self._losses = LossLog()
+        texts = Names()
+        self._rows = NativeRows(texts, read_snapshots(maps, IMAGE_WHYS))
+        self._readers = [open_reader(source, texts, self._losses) for source in sources]
+
+    @property
+    def format(self) -> str:
+        """Name of the format."""
+        return self._format
+
+    @property
+    def metadata(self) -> TraceMetadata:
+        """What decides the result beside the rows; final once `batches` is exhausted."""
+        return TraceMetadata(
+            format=self.format,
+            source=", ".join(source.path for source in self._sources),
+            complete=False,
+            known_pids=self._rows.known_pids,
+            brk_flags="rw",
+            lost_events=self._rows.lost_events + self._missing_events,
+            unreadable_lines=self._losses.total,
+        )
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Kinds of lines that could not be read; final once `batches` is exhausted."""
+        return self._losses.losses
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all sources read so far, as stored."""
+        return sum(source.bytes_read for source in self._sources)
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes of all sources as stored; 0 where one of them does not tell."""
+        totals = [source.bytes_total for source in self._sources]
+        return sum(totals) if all(totals) else 0
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the events, in replay order, as batches of `events.EVENT_SCHEMA`.
+
+        Raises
+        ------
+        EmptyTraceError
+            There is no event in it.
+        TraceAccessError
+            A source cannot be read on.
+        ParserBug
+            The lines that were counted are not the lines that were read.
+        """
+        parts = zip(self._sources, self._readers, strict=True)
+        streams = [sort_nearly_sorted(self._blocks(source, reader)) for source, reader in parts]
+        for block in merge_by_time(streams):
+            yield from self._rows.feed(block)
+            self._count_lines()
+        yield from self._rows.finish()
+        self._count_lines()
+        self._check_line_counts()
+        self._refuse_nothing()
+        for source in self._sources:
+            self._losses.take_in(source.losses.losses)
+        self.diagnostics += self._rows.diagnostics
+        self.diagnostics += self._unused_events()
+        for source, reader in zip(self._sources, self._readers, strict=True):
+            self._tell_missing(source, reader)
+
+    def _blocks(self, source: Source, reader: NativeReader) -> Iterator[NativeBlock]:
+        """Yield the events in file order; a loss mark without a time has that of the event behind it."""
+        waiting = no_events()  # loss marks at the end of a block
+        last_ts = 0
+        for read in self._blocks_read(source, reader):
+            block = concatenate([waiting, read])
+            without_time = block.ts == NO_TIME
+            timed = np.flatnonzero(~without_time)
+            if not len(timed):
+                waiting = block
+                continue
+            complete = int(timed[-1]) + 1
+            marks = np.flatnonzero(without_time[:complete])
+            block.ts[marks] = block.ts[timed[np.searchsorted(timed, marks)]]
+            waiting = block.take(slice(complete, None))
+            last_ts = int(block.ts[complete - 1])
+            yield block.take(slice(0, complete))
+        waiting.ts[:] = last_ts
+        yield waiting
+
+    def _blocks_read(self, source: Source, reader: NativeReader) -> Iterator[NativeBlock]:
+        first_line = 1
+        for text in source.blocks(BLOCK_BYTES):
+            lines = text.count(b"\n") + (not text.endswith(b"\n"))
+            self._lines_read += lines
+            yield reader.read(text, first_line)
+            first_line += lines
+        yield reader.finish()
+
+    def _count_lines(self) -> None:
+        counts: Counter[str] = Counter()
+        for reader in self._readers:
+            counts.update(reader.counts)
+        used = self._rows.used_lines
+        for kind in ("headers", "blank", "loss_marks", "unreadable"):
+            self.line_counts[kind] = counts[kind]
+        self.line_counts["events"] = used
+        self.line_counts["other"] = counts["known"] + counts["other"] - used
+
+    def _check_line_counts(self) -> None:
+        """Raise unless every line read is counted once, and no more lines made rows than there were."""
+        counts = self.line_counts
+        unreadable = self._losses.total
+        if (
+            sum(counts.values()) == self._lines_read
+            and counts["unreadable"] == unreadable
+            and min(counts.values()) >= 0
+        ):
+            return
+        raise ParserBug(
+            self._sources[0].path,
+            expected=f"{self._lines_read} lines, {unreadable} of them unreadable, to be accounted for",
+            found=", ".join(f"{count} {kind}" for kind, count in counts.items()),
+            hint="this is a defect of the parser: please report it with a part of the trace that shows it",
+        )
+
+    def _refuse_nothing(self) -> None:
+        if self.line_counts["events"] + self.line_counts["other"] + self._losses.total == 0:
+            raise EmptyTraceError(
+                self._sources[0].path,
+                expected="events",
+                found="only headers and blank lines",
+                hint="check that tracing was on (tracing_on) and that events were enabled",
+            )
+
+    def _tell_missing(self, source: Source, reader: NativeReader) -> None:
+        """Tell, and count as lost, the events that a file's header announces and the file does not hold."""
+        missing = reader.announced - reader.events
+        if missing > 0:
+            self._missing_events += missing
+            message = (
+                f"{source.path}: expected the {reader.announced} events that its header announces, "
+                f"found {reader.events}: a part of the file is missing; copy it again"
+            )
+            self.diagnostics.append(Diagnostic("warning", "events-missing", message))
+
+    def _unused_events(self) -> list[Diagnostic]:
+        """Tell which events of the recording make no row, the most frequent first."""
+        unused: Counter[str] = Counter()
+        for reader in self._readers:
+            unused.update(reader.unused)
+        if not unused:
+            return []
+        shown = ", ".join(f"{name} ({count})" for name, count in unused.most_common(10))
+        more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
+        message = f"events that make no row: {shown}{more}"
+        return [Diagnostic("info", "events-not-used", message)]
