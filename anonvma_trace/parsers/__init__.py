@@ -14,6 +14,7 @@ from .source import Source, open_source
 from .tabular import ArrowStream, ParquetStream, detect_arrow, detect_parquet
 from .text_tables import CsvStream, JsonLinesStream, detect_csv, detect_json_lines
 from .time_merge import merged_by_time
+from .tracepoint_heads import FTRACE_HEAD, PERF_SCRIPT_HEAD, TRACE_CMD_HEAD, detect_ftrace
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,25 @@ class Format:
     takes_maps: bool
 
 
-def _detect_ftrace(head: bytes) -> bool:
-    # Imported late, because the line scanner is compiled code that a table or scenario does not need.
-    from .ftrace import detect_ftrace
-
-    return detect_ftrace(head)
+# The streams are imported late: their line scanner is compiled code that a table or scenario does not need.
 
 
 def _open_ftrace(sources: list[Source], maps: list[str]) -> EventStream:
     from .ftrace import FtraceStream
 
     return FtraceStream(sources, maps)
+
+
+def _open_trace_cmd(sources: list[Source], maps: list[str]) -> EventStream:
+    from .trace_cmd import TraceCmdStream
+
+    return TraceCmdStream(sources, maps)
+
+
+def _open_perf_script(sources: list[Source], maps: list[str]) -> EventStream:
+    from .perf_script import PerfScriptStream
+
+    return PerfScriptStream(sources, maps)
 
 
 def _table(
@@ -73,7 +82,11 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "scenario", "a scenario", detect_scenario, lambda sources, _: open_scenario(sources), takes_maps=False
     ),
-    Format("ftrace", "ftrace text", _detect_ftrace, _open_ftrace, takes_maps=True),
+    Format("ftrace", FTRACE_HEAD.title, detect_ftrace, _open_ftrace, takes_maps=True),
+    Format("trace-cmd", TRACE_CMD_HEAD.title, TRACE_CMD_HEAD.detect, _open_trace_cmd, takes_maps=True),
+    Format(
+        "perf-script", PERF_SCRIPT_HEAD.title, PERF_SCRIPT_HEAD.detect, _open_perf_script, takes_maps=True
+    ),
 )
 """All formats, in the order in which they are tried."""
 
@@ -209,11 +222,7 @@ def detect_format(source: Source) -> Format:
 
 
 def _check_named(source: Source, named: Format) -> None:
-    """Refuse a named format that the content contradicts.
-
-    Recordings look alike (trace-cmd prints ftrace's lines), and there the name overrides detection; an event
-    table or a scenario cannot be taken for anything else.
-    """
+    """Refuse a named format where the content is clearly another; the name decides where it is none."""
     if named.detect(source.head):
         return
     try:
@@ -224,7 +233,7 @@ def _check_named(source: Source, named: Format) -> None:
         raise UnknownFormatError(
             source.path, expected=named.title, found=error.found, hint=error.hint
         ) from None
-    if found is not named and not (found.takes_maps and named.takes_maps):
+    if found is not named:
         raise UnknownFormatError(
             source.path,
             expected=f"{named.title}, as --format says",

@@ -1,5 +1,7 @@
-"""Compiled scanner: blocks of ftrace text to columns of numbers, one pass over the bytes.
+"""Compiled scanner: blocks of text that prints tracepoints to columns of numbers, one pass over the bytes.
 
+ftrace, trace-cmd and perf print the same events behind different task columns: the columns are read by
+`_read_context` or `_read_perf_context`, as `layout` says, the event behind them by `_read_event`.
 All functions here are compiled and call only each other, so that the on-disk cache, which looks at one file,
 is never stale. What an event looks like comes in as arrays (`native_events.native_tables`). Numbers are int64
 throughout; 64-bit values keep their bits (an error is printed as 0xfffffffffffffff4 and reads -12).
@@ -13,19 +15,27 @@ from numba import njit
 # Same numbers as in native_events: constants are compiled in, and the cache looks at this file only.
 _HASH_FACTOR, _HASH_MASK = 65599, (1 << 46) - 1
 _HEX, _DECIMAL, _BARE_HEX, _ADDRESS, _FLAG, _TEXT = 1, 2, 3, 4, 5, 6
-_OTHER, _BLANK, _HEADER, _UNREADABLE, _LOST, _MARK = 0, -1, -2, -3, 1, 2
+_OTHER, _BLANK, _HEADER, _UNREADABLE, _FRAME, _LOST, _MARK, _RECORD = 0, -1, -2, -3, -4, 1, 2, 3
 
 # What was wrong with an unreadable line; `FAULTS` says it in words.
 _NO_TASK, _BAD_CPU, _BAD_FLAGS, _BAD_TIME, _NO_EVENT = 1, 2, 3, 4, 5
-_NO_FIELD, _BAD_NUMBER, _NO_CLOSING, _BAD_LOSS, _BAD_TID = 6, 7, 8, 9, 10
+_NO_FIELD, _BAD_NUMBER, _NO_CLOSING, _BAD_LOSS, _BAD_TID, _BAD_RECORD = 6, 7, 8, 9, 10, 11
 
 # Beginnings of lines and texts, as `_four_bytes` reads them.
 _SNAP = int.from_bytes(b"snap")
 _CPU_COLON = int.from_bytes(b"CPU:")
 _ARROW = int.from_bytes(b" => ")
+_CPUS = int.from_bytes(b"cpus")
+_CPU_BLANK = int.from_bytes(b"CPU ")
+_VERSION = int.from_bytes(b"vers")
+_LOST_WORD, _EVENTS_WORD = int.from_bytes(b"LOST"), int.from_bytes(b"EVEN")
+_PERF, _RECO, _RD = int.from_bytes(b"PERF"), int.from_bytes(b"_REC"), int.from_bytes(b"ORD_")
 
 FAULTS: dict[int, tuple[str, str]] = {
-    _NO_TASK: ("bad-task-column", "expected a task column: a name, '-', a tid, blanks, then '[cpu]'"),
+    _NO_TASK: (
+        "bad-task-column",
+        "expected a task column: a name and a tid ('name-tid', perf: 'name pid/tid')",
+    ),
     _BAD_CPU: ("bad-cpu", "expected a CPU number in brackets, such as [001]"),
     _BAD_FLAGS: ("bad-flags", "expected the flags column and a time stamp after it"),
     _BAD_TIME: ("bad-time", "expected a time stamp in seconds, such as 1631.348333, and ':' after it"),
@@ -33,14 +43,18 @@ FAULTS: dict[int, tuple[str, str]] = {
     _NO_FIELD: ("missing-field", "expected a field that this event always has"),
     _BAD_NUMBER: ("bad-number", "expected a number as the value of this field"),
     _NO_CLOSING: ("unfinished-call", "expected ')' at the end of the arguments"),
-    _BAD_LOSS: ("bad-loss-mark", "expected 'CPU:n [LOST m EVENTS]'"),
+    _BAD_LOSS: ("bad-loss-mark", "expected 'CPU:n [LOST m EVENTS]' or 'CPU:n [m EVENTS DROPPED]'"),
     _BAD_TID: ("bad-tid", "expected a tid of at most 4194304 (the kernel's PID_MAX_LIMIT)"),
+    _BAD_RECORD: ("bad-perf-record", "expected what follows the name of such a PERF_RECORD"),
 }
 """Code of a fault in a line -> stable name and what was expected."""
 
-BAD_TID = _BAD_TID
+BAD_TID, BAD_RECORD = _BAD_TID, _BAD_RECORD
 PID_MAX_LIMIT = 4 * 1024 * 1024
 _CPU_LIMIT = 1 << 15
+
+FTRACE, TRACE_CMD, PERF_SCRIPT = 0, 1, 2
+"""Tools whose task columns are known."""
 
 STYLE_UNKNOWN, STYLE_0X, STYLE_BARE = 0, 1, 2
 """How the file prints system call arguments: with 0x (6.x kernels), or hexadecimal without it (before)."""
@@ -231,6 +245,32 @@ def _read_fields(data, at, end, separator, strict, kind, fields, args, line):
 
 
 @njit(cache=True)
+def _read_unnamed_or_fields(data, at, end, kind, fields, args, line):
+    """Read ``name=value …``, ``name: value, …``, or one value alone, which is that of the event's first field.
+
+    Returns
+    -------
+    found, fault, fault_at
+        As `_read_fields`.
+    """
+    separator = at
+    while separator < end and data[separator] != 61 and data[separator] != 58:
+        separator += 1
+    if separator < end:
+        mark = np.int64(data[separator])
+        strict = np.int64(mark == 58)  # trace-cmd and perf print 0x before every argument
+        return _read_fields(data, at, end, mark, strict, kind, fields, args, line)
+    if at == end or fields[kind, 0, 0] == 0:
+        return 0, 0, 0
+    value, stop = _read_value(data, at, end, fields[kind, 0, 1], np.int64(0))
+    if stop < 0:
+        return 0, _BAD_NUMBER, at
+    slot = fields[kind, 0, 2]
+    args[line, slot] = value
+    return 1 << slot, 0, 0
+
+
+@njit(cache=True)
 def _find_last(data, begin, end, name, name_begin, name_end):
     """Return where the field ``name=`` stands last in data[begin:end], after a blank or at begin; else -1."""
     length = name_end - name_begin
@@ -367,7 +407,7 @@ def _read_context(data, dash, end, rows, line):
             if at >= end:
                 return _BAD_FLAGS, at
             ts, stop = _read_time(data, at, end)
-    elif _is_digit(data[at]):  # options/latency-format: CPU and flags in one word
+    elif _is_digit(data[at]):  # options/latency-format, report -l: CPU and flags in one word
         cpu, stop = _read_decimal(data, at, end)
         if cpu >= _CPU_LIMIT:
             return _BAD_CPU, at
@@ -375,7 +415,9 @@ def _read_context(data, dash, end, rows, line):
         while at < end and data[at] != 32:
             at += 1
         at = _skip_blanks(data, at, end)
-        ts, stop = _read_relative_time(data, at, end)
+        ts, stop = _read_time(data, at, end)  # trace-cmd
+        if stop < 0:
+            ts, stop = _read_relative_time(data, at, end)  # ftrace
     else:
         return _NO_TASK, at
     if stop < 0:
@@ -417,32 +459,6 @@ def _read_head(data, begin, end, rows, line):
 
 
 @njit(cache=True)
-def _read_loss(data, begin, end, rows, args, line):
-    """Read ``CPU:n [LOST m EVENTS]``; without m the number is not known (0)."""
-    cpu, at = _read_decimal(data, begin + 4, end)
-    if at == begin + 4 or cpu >= _CPU_LIMIT:
-        return _BAD_LOSS, at
-    at = _skip_blanks(data, at, end)
-    lost = (
-        at + 6 <= end
-        and data[at] == 91
-        and data[at + 1] == 76
-        and data[at + 2] == 79
-        and data[at + 3] == 83
-        and data[at + 4] == 84
-    )
-    if not lost:  # "[LOST"
-        return _BAD_LOSS, at
-    at = _skip_blanks(data, at + 5, end)
-    events, _ = _read_decimal(data, at, end)
-    if data[end - 1] != 93:
-        return _BAD_LOSS, end
-    rows[line, CPU] = cpu
-    args[line, 0] = events
-    return 0, at
-
-
-@njit(cache=True)
 def _four_bytes(data, at, end):
     """Return the four bytes at `at` as one number, for comparisons; 0 if there are not so many."""
     if at + 4 > end:
@@ -451,9 +467,141 @@ def _four_bytes(data, at, end):
 
 
 @njit(cache=True)
+def _is_word(byte):
+    return 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57 or byte == 95
+
+
+@njit(cache=True)
+def _read_tid(data, at, end):
+    """Read a tid of perf; a task that was gone already is printed as -1 and read as 0."""
+    if at < end and data[at] == 45:
+        _, stop = _read_decimal(data, at + 1, end)
+        return 0, at if stop == at + 1 else stop
+    return _read_decimal(data, at, end)
+
+
+@njit(cache=True)
+def _read_perf_context(data, at, end, rows, line):
+    """Read ``pid/tid [cpu] seconds:`` and what stands before the event's own name; results as `_read_context`.
+
+    One number is the tid. The period of a counter and the group of a tracepoint are passed over.
+    """
+    rows[line, TGID] = -1
+    tid, stop = _read_tid(data, at, end)
+    if stop == at:
+        return _NO_TASK, at
+    if stop < end and data[stop] == 47:  # "/"
+        at = stop + 1
+        rows[line, TGID] = tid if tid > 0 else -1
+        tid, stop = _read_tid(data, at, end)
+        if stop == at:
+            return _NO_TASK, at
+    if tid > PID_MAX_LIMIT or rows[line, TGID] > PID_MAX_LIMIT:
+        return _BAD_TID, at
+    if stop >= end or data[stop] != 32:
+        return _NO_TASK, stop
+    at = _skip_blanks(data, stop, end)
+    cpu = -1
+    if at < end and data[at] == 91:  # "[cpu]"
+        cpu, stop = _read_decimal(data, at + 1, end)
+        if stop == at + 1 or stop >= end or data[stop] != 93 or cpu >= _CPU_LIMIT:
+            return _BAD_CPU, at + 1
+        at = _skip_blanks(data, stop + 1, end)
+    ts, stop = _read_time(data, at, end)
+    if stop < 0:
+        return _BAD_TIME, -1 - stop
+    rows[line, TID], rows[line, CPU], rows[line, TS] = tid, cpu, ts
+    at = _skip_blanks(data, stop, end)
+    _, stop = _read_decimal(data, at, end)
+    if stop > at and stop < end and data[stop] == 32:  # a period
+        at = _skip_blanks(data, stop, end)
+    stop = at
+    while stop < end and _is_word(data[stop]):
+        stop += 1
+    if stop + 1 < end and data[stop] == 58 and data[stop + 1] != 32:  # "group:"
+        at = stop + 1
+    return 0, at
+
+
+@njit(cache=True)
+def _read_perf_head(data, begin, end, rows, line):
+    """Read the columns of perf script before the event; fills COMM_BEGIN and COMM_END too.
+
+    The name is padded to 16 bytes, except with call chains: then the last number after a blank that makes
+    sense within a name's length is taken.
+    """
+    name_end = begin + 16
+    place = _skip_blanks(data, name_end, end)
+    fault, at = _NO_TASK, begin
+    if place > name_end and place < end:
+        fault, at = _read_perf_context(data, place, end, rows, line)
+    if fault != 0:
+        place = min(begin + 48, end - 1)
+        while place > begin:
+            if data[place - 1] == 32 and data[place] != 32:
+                other_fault, other_at = _read_perf_context(data, place, end, rows, line)
+                if other_fault == 0:
+                    fault, at, name_end = 0, other_at, place - 1
+                    break
+                if other_fault != _NO_TASK and fault == _NO_TASK:
+                    fault, at = other_fault, other_at  # the better guess at what is wrong
+            place -= 1
+    if fault == 0:
+        while name_end > begin and data[name_end - 1] == 32:
+            name_end -= 1
+        rows[line, COMM_BEGIN] = _skip_blanks(data, begin, name_end)
+        rows[line, COMM_END] = name_end
+    return fault, at
+
+
+@njit(cache=True)
+def _after_buffer_name(data, begin, end):
+    """Return where a line of trace-cmd begins behind ``buffer: ``, the name of an instance.
+
+    Lines without it begin with a blank, because the task's name is shorter than its column.
+    """
+    if data[begin] == 32:
+        return begin
+    for at in range(begin, end - 1):
+        if data[at] == 58 and data[at + 1] == 32:
+            return at + 2
+    return begin
+
+
+@njit(cache=True)
+def _read_loss(data, begin, end, rows, args, line):
+    """Read ``CPU:n [LOST m EVENTS]`` or ``CPU:n [m EVENTS DROPPED]``; without m the number is not known (0)."""
+    cpu, at = _read_decimal(data, begin + 4, end)
+    if at == begin + 4 or cpu >= _CPU_LIMIT:
+        return _BAD_LOSS, at
+    at = _skip_blanks(data, at, end)
+    if at >= end or data[at] != 91:  # "["
+        return _BAD_LOSS, at
+    at += 1
+    if _four_bytes(data, at, end) == _LOST_WORD:
+        at = _skip_blanks(data, at + 4, end)
+    events, stop = _read_decimal(data, at, end)
+    at = _skip_blanks(data, stop, end)
+    if data[end - 1] != 93:  # "]"
+        return _BAD_LOSS, end
+    if _four_bytes(data, at, end) != _EVENTS_WORD:
+        return _BAD_LOSS, at
+    rows[line, CPU] = cpu
+    args[line, 0] = events
+    return 0, at
+
+
+@njit(cache=True)
 def _read_event(data, at, end, style, words, fields, layout, required, text_name, rows, args, line):
     """Read the event itself; sets KIND and the text columns of row `line`. Returns fault, place (0: none)."""
     begin = at
+    if (
+        _four_bytes(data, at, end) == _PERF
+        and _four_bytes(data, at + 4, end) == _RECO
+        and _four_bytes(data, at + 8, end) == _RD
+    ):
+        rows[line, KIND], rows[line, TEXT_BEGIN], rows[line, TEXT_END] = _RECORD, begin, end
+        return 0, 0
     hashed = 0
     while at < end:
         byte = int(data[at])
@@ -471,6 +619,8 @@ def _read_event(data, at, end, style, words, fields, layout, required, text_name
             return _NO_EVENT, at
         rows[line, TEXT_BEGIN], rows[line, TEXT_END] = begin, at
         args[line, 0] = hashed
+        return 0, 0
+    if required[kind] < 0:
         return 0, 0
     after = data[at]
     at = _skip_blanks(data, at + 1, end)
@@ -505,7 +655,7 @@ def _read_event(data, at, end, style, words, fields, layout, required, text_name
         )
         rows[line, TEXT_BEGIN], rows[line, TEXT_END] = kept_begin, kept_end
     else:
-        found, fault, fault_at = _read_fields(data, at, end, np.int64(61), lenient, kind, fields, args, line)
+        found, fault, fault_at = _read_unnamed_or_fields(data, at, end, kind, fields, args, line)
     if fault == 0 and (found & required[kind]) != required[kind]:
         return _NO_FIELD, end
     args[line, args.shape[1] - 1] = found
@@ -513,8 +663,40 @@ def _read_event(data, at, end, style, words, fields, layout, required, text_name
 
 
 @njit(cache=True)
-def scan_lines(data, line_ends, style, words, fields, layout, required, text_name, remembered, rows, args):
-    """Read every line of a block of ftrace text.
+def _forget_known_name(data, remembered, rows, line):
+    """Set COMM_BEGIN to -1 where the task's name is the one last seen for its tid."""
+    hashed = 0
+    for at in range(rows[line, COMM_BEGIN], rows[line, COMM_END]):
+        hashed = (hashed * _HASH_FACTOR + int(data[at])) & _HASH_MASK
+    place = rows[line, TID] & (COMM_MEMORY - 1)
+    if remembered[place, 0] == rows[line, TID] and remembered[place, 1] == hashed:
+        rows[line, COMM_BEGIN] = -1
+    else:
+        remembered[place, 0], remembered[place, 1] = rows[line, TID], hashed
+
+
+@njit(cache=True)
+def _is_frame(data, begin, end, tool):
+    """Tell whether the line is a frame of a stack trace, which belongs to the event above it."""
+    if tool == PERF_SCRIPT:
+        return data[begin] == 9  # a tab
+    if tool == TRACE_CMD:
+        return begin + 1 < end and data[begin] == 61 and data[begin + 1] == 62  # "=>"
+    return _four_bytes(data, begin, end) == _ARROW
+
+
+@njit(cache=True)
+def _is_trace_cmd_header(data, begin, end):
+    """Tell whether this is ``cpus=n``, ``version = n`` or ``CPU n is empty``."""
+    word = _four_bytes(data, begin, end)
+    return word in (_CPUS, _VERSION, _CPU_BLANK)
+
+
+@njit(cache=True)
+def scan_lines(
+    data, line_ends, tool, style, words, fields, layout, required, text_name, remembered, rows, args
+):
+    """Read every line of a block of text.
 
     Parameters
     ----------
@@ -522,6 +704,8 @@ def scan_lines(data, line_ends, style, words, fields, layout, required, text_nam
         Whole lines.
     line_ends : ndarray of int64, shape (n_lines,)
         Where each line ends (its newline, or the end of `data`).
+    tool : int64
+        `FTRACE`, `TRACE_CMD` or `PERF_SCRIPT`.
     style : int64
         One of the ``STYLE_`` constants.
     words, fields, layout, required, text_name : ndarray
@@ -543,32 +727,31 @@ def scan_lines(data, line_ends, style, words, fields, layout, required, text_nam
             end -= 1
         rows[line, COMM_BEGIN] = -1
         first = _skip_blanks(data, begin, end)
+        head = _after_buffer_name(data, begin, end) if tool == TRACE_CMD and first < end else begin
         fault, at = 0, 0
         if first == end:
             rows[line, KIND] = _BLANK
         elif data[begin] == 35:  # '#'
             rows[line, KIND] = _HEADER
-        elif _four_bytes(data, begin, end) == _CPU_COLON:
+        elif _is_frame(data, begin, end, tool):
+            rows[line, KIND] = _FRAME
+        elif tool == TRACE_CMD and _is_trace_cmd_header(data, begin, end):
+            rows[line, KIND] = _HEADER
+        elif tool != PERF_SCRIPT and _four_bytes(data, head, end) == _CPU_COLON:
             rows[line, KIND] = _LOST
-            fault, at = _read_loss(data, begin, end, rows, args, line)
-        elif _four_bytes(data, begin, end) == _ARROW:  # a frame of a stack trace
-            rows[line, KIND] = _OTHER
-            rows[line, TEXT_BEGIN], rows[line, TEXT_END] = begin + 1, begin + 3
+            fault, at = _read_loss(data, head, end, rows, args, line)
         else:
-            fault, at = _read_head(data, begin, end, rows, line)
+            if tool == PERF_SCRIPT:
+                fault, at = _read_perf_head(data, begin, end, rows, line)
+            else:
+                fault, at = _read_head(data, head, end, rows, line)
             if fault == 0:
                 fault, at = _read_event(
                     data, at, end, style, words, fields, layout, required, text_name, rows, args, line
                 )
-            if fault == 0:
-                hashed = 0
-                for at in range(rows[line, COMM_BEGIN], rows[line, COMM_END]):
-                    hashed = (hashed * _HASH_FACTOR + int(data[at])) & _HASH_MASK
-                place = rows[line, TID] & (COMM_MEMORY - 1)
-                if remembered[place, 0] == rows[line, TID] and remembered[place, 1] == hashed:
-                    rows[line, COMM_BEGIN] = -1
-                else:
-                    remembered[place, 0], remembered[place, 1] = rows[line, TID], hashed
+            kind = rows[line, KIND]
+            if fault == 0 and kind > 0 and required[kind] >= 0:
+                _forget_known_name(data, remembered, rows, line)
         if fault != 0:
             rows[line, KIND], rows[line, FAULT], rows[line, FAULT_AT] = _UNREADABLE, fault, at - begin
             rows[line, COMM_BEGIN] = -1

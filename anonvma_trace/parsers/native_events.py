@@ -44,6 +44,7 @@ class Family(IntEnum):
     RENAME = 9
     MARK = 10
     LOST = 11
+    IMAGE = 12  # a snapshot of an address space that the recording itself holds
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ TRACEPOINTS: tuple[Tracepoint, ...] = (
         "page_fault_kernel",
         Family.FAULT_KERNEL,
         (Field("address", Form.ADDRESS), Field("error_code", Form.HEX)),
+    ),
+    # Software events of perf: nothing tells read from write or user from kernel mode.
+    *(
+        Tracepoint(name, Family.FAULT_KERNEL, (Field("addr", Form.BARE_HEX),))
+        for name in ("page-faults", "minor-faults", "major-faults")
     ),
     Tracepoint(
         "task_newtask",
@@ -241,10 +247,11 @@ _ARGUMENT_ALIASES = {"len_in": ("len",), "clone_flags": ("flags",)}
 
 # Values of the `kind` column below the known events.
 KIND_OTHER = 0  # an event that `TRACEPOINTS` and `SYSCALLS` do not name
-KIND_BLANK, KIND_HEADER, KIND_UNREADABLE = -1, -2, -3
+KIND_BLANK, KIND_HEADER, KIND_UNREADABLE, KIND_FRAME = -1, -2, -3, -4
 KIND_LOST = 1
 KIND_MARK = 2
-_FIRST_KIND = 3
+KIND_RECORD = 3  # a line PERF_RECORD_… of perf, which its reader takes apart
+KIND_IMAGE = 4  # slot 0: place in the reader's `images`
 
 MARK_EVENT = "tracing_mark_write"
 """Text that a user wrote to trace_marker; the snapshot tool writes ``snap n=… why=… pid=…`` there."""
@@ -272,7 +279,7 @@ class NativeTables(NamedTuple):
         Fields of the events with text, in the order printed: where the name begins and ends in `text_name`,
         form, slot (-1 for text), required; form 0 pads.
     required : ndarray of int64, shape (n_kinds,)
-        Bit mask of the slots that must be found.
+        Bit mask of the slots that must be found; -1 for events that make no row, which need not be read.
     text_name : ndarray of uint8
         Names of the fields of events with text, one after another, each followed by ``=``.
     """
@@ -306,9 +313,9 @@ class _TableBuilder:
     """Collects the kinds; `build` turns them into `NativeTables`."""
 
     def __init__(self) -> None:
-        self.names = ["", "lost", MARK_EVENT]
-        self.family = [Family.UNUSED, Family.LOST, Family.MARK]
-        self.syscall = [-1, -1, -1]
+        self.names = ["", "lost", MARK_EVENT, "PERF_RECORD", "image"]
+        self.family = [Family.UNUSED, Family.LOST, Family.MARK, Family.UNUSED, Family.IMAGE]
+        self.syscall = [-1] * len(self.names)
         self.words: dict[int, int] = {hash_word(MARK_EVENT.encode() + b":"): KIND_MARK}
         self.fields: dict[int, list[tuple[int, Form, int]]] = {}
         self.required: dict[int, int] = {}
@@ -366,7 +373,13 @@ class _TableBuilder:
             words=np.array(sorted(self.words.items()), dtype=np.int64),
             fields=field_table,
             layout=layout_table,
-            required=np.array([self.required.get(kind, 0) for kind in range(n_kinds)], dtype=np.int64),
+            required=np.array(
+                [
+                    -1 if family == Family.UNUSED else self.required.get(kind, 0)
+                    for kind, family in enumerate(self.family)
+                ],
+                dtype=np.int64,
+            ),
             text_name=np.frombuffer(self.text_name, dtype=np.uint8),
         )
 

@@ -37,6 +37,7 @@ from .row_table import (
     new_rows,
     sort_rows,
 )
+from .snapshots_given import NumberedSnapshots
 from .task_events import Change, TaskEvents
 
 HOLD_LIMIT = 1 << 20
@@ -54,6 +55,10 @@ class NativeRows:
         What the numbers in a block's `text` and `comm` stand for.
     snapshots : list of Snapshot
         What ``--maps`` gave; start and exec snapshots become images.
+    images : list of Snapshot, optional
+        Images that the recording itself holds. The list may still grow: events name its elements.
+    has_markers : bool, optional
+        The format has marker lines, which place the snapshots. Where it has none, their times do.
 
     Attributes
     ----------
@@ -61,16 +66,24 @@ class NativeRows:
         Empty until `finish`.
     """
 
-    def __init__(self, texts: Names, snapshots: list[Snapshot]) -> None:
-        images = [snapshot for snapshot in snapshots if snapshot.why in ("start", "exec")]
-        marked = [snapshot for snapshot in images if snapshot.n]
+    def __init__(
+        self,
+        texts: Names,
+        snapshots: list[Snapshot],
+        images: list[Snapshot] | None = None,
+        has_markers: bool = True,
+    ) -> None:
+        given = [snapshot for snapshot in snapshots if snapshot.why in ("start", "exec")]
+        numbered = NumberedSnapshots([snapshot for snapshot in given if snapshot.n], has_markers)
         self.diagnostics: list[Diagnostic] = []
-        self._has_images = bool(images)
-        self._first_images = [snapshot for snapshot in images if not snapshot.n]
+        self._has_images = bool(given)
+        self._first_images = [snapshot for snapshot in given if not snapshot.n]
         self._files = Names()
         self._notes = Notes()
-        self._task_events = TaskEvents(texts, self._files, marked, self._notes)
-        self._call_rows = CallRows(self._files, shared_memory_sizes(images), self._notes)
+        self._task_events = TaskEvents(
+            texts, self._files, numbered, self._notes, [] if images is None else images
+        )
+        self._call_rows = CallRows(self._files, shared_memory_sizes(given), self._notes)
         self._maker = BatchMaker(texts, self._files)
         self._family = native_tables().family
         self._held = new_rows(0)
@@ -86,7 +99,7 @@ class NativeRows:
     @property
     def used_lines(self) -> int:
         """Lines that a row came from so far; enter and exit of a system call are two."""
-        return self._used_lines + self._call_rows.used_lines
+        return self._used_lines + self._call_rows.used_lines + self._task_events.image_lines
 
     @property
     def known_pids(self) -> tuple[int, ...]:
@@ -123,7 +136,7 @@ class NativeRows:
         self._call_rows.finish()
         self._notes.add("assumed-process", self._task_events.tasks.assumed)
         self._notes.add("snapshot-without-marker", self._task_events.unused_snapshots)
-        if not self._has_images:
+        if not self._has_images and not self._task_events.image_lines:
             self._notes.drop("exec-without-image")
             self._notes.add("no-images")
         self.diagnostics = self._notes.diagnostics()
@@ -151,6 +164,9 @@ class NativeRows:
         alive = pids > 0
         self._notes.count("kernel-address", block.line[is_fault & ~of_user])
         self._notes.count("event-after-exit", block.line[is_fault & of_user & ~alive])
+        self._notes.count(
+            "fault-kind-unknown", block.line[is_fault & of_user & alive & (block.found & 2 == 0)]
+        )
         at = np.flatnonzero(is_fault & of_user & alive)
         rows = event_rows(block, seq, pids, names, at)
         writes = (block.args[at, 1] & _WRITE_BIT) != 0
@@ -184,10 +200,11 @@ class NativeRows:
         kernel_faults = np.flatnonzero(rows[KERNEL])
         for new in self._task_events.execs.take_finished():
             image = new_rows(0)
-            if new.snapshot is None:
+            snapshot = self._task_events.usable_image(new.snapshot)
+            if snapshot is None:
                 self._notes.count("exec-without-image", np.array([new.line]))
             else:
-                image = exec_rows(new.snapshot, self._files)
+                image = exec_rows(snapshot, self._files)
                 image[KEY] = key(new.seq, 1 + np.arange(image.shape[1]))
                 image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
                 image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm

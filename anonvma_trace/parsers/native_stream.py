@@ -28,7 +28,7 @@ from .native_block import (
     sort_nearly_sorted,
 )
 from .native_rows import NativeRows
-from .proc_maps import IMAGE_WHYS, read_snapshots
+from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
 from .source import Source
 
 BLOCK_BYTES = 8 << 20
@@ -45,17 +45,21 @@ class NativeReader(ABC):
     ----------
     counts : Counter
         Every line read, by what it is: ``known`` (what can become a row), ``other`` (what never does),
-        ``headers``, ``blank``, ``loss_marks``, ``unreadable``. Each unreadable line is in the `LossLog` too.
+        ``headers``, ``blank``, ``loss_marks``, ``unreadable``, ``frames`` (of stack traces: a part of the event
+        above them). Each unreadable line is in the `LossLog` too.
     unused : Counter
         Events that make no row, by name.
     announced : int
         Events that the source says, in a header, it holds; 0 if it does not say.
+    images : list of Snapshot
+        Images of processes that the text holds, for events `KIND_IMAGE`; one list for all parts of a recording.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
         self.announced = 0
+        self.images: list[Snapshot] = []
 
     @property
     def events(self) -> int:
@@ -98,6 +102,8 @@ class NativeStream:
     open_reader : callable
         Makes the reader of a source, given that, the `Names` for its texts and the `LossLog` for its lines
         that cannot be read.
+    has_markers : bool, optional
+        The format has marker lines, which place the snapshots of `maps`; where it has none, their times do.
 
     Raises
     ------
@@ -111,6 +117,8 @@ class NativeStream:
         sources: list[Source],
         maps: list[str],
         open_reader: Callable[[Source, Names, LossLog], NativeReader],
+        *,
+        has_markers: bool = False,
     ) -> None:
         self.line_counts = dict.fromkeys(LINE_KINDS, 0)
         self.diagnostics: list[Diagnostic] = []
@@ -120,8 +128,11 @@ class NativeStream:
         self._lines_read = 0
         self._losses = LossLog()
         texts = Names()
-        self._rows = NativeRows(texts, read_snapshots(maps, IMAGE_WHYS))
+        images: list[Snapshot] = []
+        self._rows = NativeRows(texts, read_snapshots(maps, IMAGE_WHYS), images, has_markers)
         self._readers = [open_reader(source, texts, self._losses) for source in sources]
+        for reader in self._readers:
+            reader.images = images
 
     @property
     def format(self) -> str:
@@ -222,7 +233,7 @@ class NativeStream:
         for kind in ("headers", "blank", "loss_marks", "unreadable"):
             self.line_counts[kind] = counts[kind]
         self.line_counts["events"] = used
-        self.line_counts["other"] = counts["known"] + counts["other"] - used
+        self.line_counts["other"] = counts["known"] + counts["other"] + counts["frames"] - used
 
     def _check_line_counts(self) -> None:
         """Raise unless every line read is counted once, and no more lines made rows than there were."""

@@ -20,10 +20,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count} execs have no snapshot of the new image: faults in the program, its loader and its stack "
         "lie outside every known vma",
     ),
+    "partial-image": (
+        "warning",
+        "{count} images of processes that perf recorded hold executable mappings only and were not used; "
+        "record with `perf record -d`, or give snapshots with --maps",
+    ),
     "snapshot-without-marker": (
         "warning",
-        "{count} start or exec snapshots were not used: the trace has no marker line with their number, or "
-        "no exec that they could belong to",
+        "{count} start or exec snapshots were not used: the trace has no marker line with their number (or, in "
+        "a format without markers, no such time), or no exec that they could belong to",
     ),
     "marker-without-snapshot": (
         "warning",
@@ -40,6 +45,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "shares the address space; record task:task_newtask too",
     ),
     "event-after-exit": ("info", "{count} events of processes or threads that had exited were left out"),
+    "fault-kind-unknown": (
+        "warning",
+        "{count} faults do not tell whether memory was read or written and were taken for reads: the pages "
+        "that they made or copied are missing; record exceptions:page_fault_user",
+    ),
     "kernel-address": ("info", "{count} faults at kernel addresses were left out"),
     "call-across-loss": (
         "warning",

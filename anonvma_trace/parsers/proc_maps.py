@@ -81,6 +81,8 @@ class Snapshot:
         Lines of the ``# PAGES`` section, undigested.
     path, line : str, int
         Where the snapshot stands, for messages.
+    lines_used : int
+        Lines of the trace itself that it was put together from; 0 for one of ``--maps``.
     """
 
     pid: int
@@ -92,6 +94,12 @@ class Snapshot:
     page_lines: list[str] = field(default_factory=list)
     path: str = ""
     line: int = 0
+    lines_used: int = 0
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is a mapping that is not executable: if not, most of the image is not told."""
+        return any(not mapping.prot & PROT_EXEC for mapping in self.mappings)
 
     def anonymous_pages(self) -> np.ndarray:
         """Return the addresses of all anonymous pages, present and swapped, ascending.

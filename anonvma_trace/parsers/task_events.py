@@ -30,7 +30,8 @@ from .row_table import (
     event_rows,
     key,
 )
-from .tasks import DEAD, Tasks
+from .snapshots_given import NumberedSnapshots
+from .tasks import DEAD, UNKNOWN, Tasks
 
 _MARKER = re.compile(r"snap n=(\d+) why=(\w+) pid=(\d+)")
 _FORK_CALLS = ("clone", "clone3", "fork", "vfork")
@@ -59,7 +60,7 @@ class Change(NamedTuple):
 def _kinds_looked_at() -> np.ndarray:
     tables = native_tables()
     about_tasks = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
-    alone = (*about_tasks, Family.MARK, Family.LOST)
+    alone = (*about_tasks, Family.MARK, Family.LOST, Family.IMAGE)
     calls = [call.name for call in SYSCALLS]
     forks = [number for number, name in enumerate(calls) if name in _FORK_CALLS]
     execs = [number for number, name in enumerate(calls) if name in _EXEC_CALLS]
@@ -100,9 +101,12 @@ class TaskWalk:
         self.changes.append(Change(int(self.seq[event]), what, pid, value))
 
     def show_start(self, event: int, snapshot: Snapshot, comm: int) -> None:
-        """Note that a running process is what `snapshot` shows."""
-        self.changes.append(Change(int(self.seq[event]), "image", snapshot.pid, snapshot=snapshot))
+        """Note that a running process is what `snapshot` shows, behind `event`; -1 is before the block."""
+        self.changes.append(Change(self._seq_of(event), "image", snapshot.pid, snapshot=snapshot))
         self._images.append((event, snapshot, comm))
+
+    def _seq_of(self, event: int) -> int:
+        return int(self.seq[event]) if event >= 0 else int(self.seq[0]) - 1
 
     def add(
         self,
@@ -139,8 +143,8 @@ class TaskWalk:
         parts = [rows]
         for event, snapshot, comm in self._images:
             image = start_rows(snapshot, files)
-            image[KEY] = key(int(self.seq[event]), 1 + np.arange(image.shape[1]))
-            image[TS], image[LINE] = self.block.ts[event], self.block.line[event]
+            image[KEY] = key(self._seq_of(event), 1 + np.arange(image.shape[1]))
+            image[TS], image[LINE] = self.block.ts[max(event, 0)], self.block.line[max(event, 0)]
             image[PID], image[COMM] = snapshot.pid, comm
             parts.append(image)
         return parts
@@ -153,10 +157,12 @@ class TaskEvents:
     ----------
     texts, files : Names
         Command names and other texts of the events; names of mapped objects.
-    snapshots : list of Snapshot
-        Start and exec snapshots that have a marker.
+    snapshots : NumberedSnapshots
+        Start and exec snapshots that have their place somewhere in the trace.
     notes : Notes
         Where to count what is assumed.
+    images : list of Snapshot
+        Images that the recording itself holds; events name its elements.
 
     Attributes
     ----------
@@ -168,22 +174,44 @@ class TaskEvents:
         Processes whose start image was placed.
     """
 
-    def __init__(self, texts: Names, files: Names, snapshots: list[Snapshot], notes: Notes) -> None:
+    def __init__(
+        self,
+        texts: Names,
+        files: Names,
+        snapshots: NumberedSnapshots,
+        notes: Notes,
+        images: list[Snapshot],
+    ) -> None:
         self.tasks = Tasks()
-        self.execs = ExecsInFlight(any(snapshot.why == "exec" for snapshot in snapshots))
+        self.execs = ExecsInFlight(snapshots.awaits_markers)
         self.lost_events = 0
         self.started: set[int] = set()
         self._texts, self._files, self._notes = texts, files, notes
-        self._snapshots = {(snapshot.n, snapshot.why, snapshot.pid): snapshot for snapshot in snapshots}
-        self._unused = set(self._snapshots)
+        self._snapshots = snapshots
+        self._images = images
+        self._used_images: list[Snapshot] = []
         self._newtasks: set[int] = set()  # told by task_newtask, until sched_process_fork repeats them
         self._fork_flags: dict[int, int] = {}  # tid -> clone_flags of its latest clone, if it tells them
         self._tables = native_tables()
 
     @property
     def unused_snapshots(self) -> int:
-        """Snapshots that no marker gave a place so far."""
-        return len(self._unused)
+        """Snapshots of ``--maps`` that have no place so far."""
+        return self._snapshots.unused
+
+    @property
+    def image_lines(self) -> int:
+        """Lines of the trace that became images so far."""
+        return sum(image.lines_used for image in self._used_images)
+
+    def usable_image(self, image: Snapshot | None) -> Snapshot | None:
+        """Return `image` unless it is only a part, which then is counted."""
+        if image is None or (image.lines_used and not image.has_data):
+            self._notes.add("partial-image", image is not None)
+            return None
+        if image.lines_used:
+            self._used_images.append(image)
+        return image
 
     def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
         """Look at the task events of a block in order."""
@@ -194,13 +222,16 @@ class TaskEvents:
             Family.TASK_EXIT: self._task_exit,
             Family.RENAME: self._rename,
             Family.MARK: self._mark,
+            Family.IMAGE: self._image,
             Family.LOST: self._lost,
             Family.ENTER: self._enter,
             Family.EXIT: self._leave,
         }
         family = self._tables.family[block.kind]
-        strangers = self.tasks.strangers(block, (family != Family.MARK) & (family != Family.LOST))
+        acts = ~np.isin(family, (Family.MARK, Family.LOST, Family.IMAGE))
+        strangers = self.tasks.strangers(block, acts)
         walk = TaskWalk(block, seq)
+        self._place_starts_by_time(walk, acts)
         met = 0
         for event in np.flatnonzero(_LOOKED_AT[block.kind]).tolist():
             while met < len(strangers) and strangers[met][0] <= event:
@@ -233,6 +264,8 @@ class TaskEvents:
         if flags is None:
             tgids = walk.block.tgid[walk.block.tid == child]
             is_thread = len(tgids) > 0 and tgids[0] == self._pid(walk, event, tid)
+            if int(walk.block.found[event]) & 4:  # slot 2: perf tells
+                is_thread = bool(walk.arg(event, 2))
             flags = CLONE_VM | CLONE_THREAD if is_thread else 0
             self._note("fork-without-flags", walk, event)
         self._start_task(walk, event, child, flags)
@@ -269,6 +302,7 @@ class TaskEvents:
             comm=self.tasks.names.now(pid),
             pid=pid,
             old_pid=old_pid,
+            snapshot=self._snapshots.take_exec_at(pid, int(block.ts[event])) or self._image_of(walk, event),
         )
         self.execs.exec(new, filename)
         walk.add("exec", event, pid, file=self._files.number(filename))
@@ -299,19 +333,48 @@ class TaskEvents:
         if found is None:
             return
         n, why, pid = int(found[1]), found[2], int(found[3])
-        snapshot = self._snapshots.get((n, why, pid))
+        snapshot = self._snapshots.named(n, why, pid)
         comm = self.tasks.names.now(pid)
         if why == "start" and snapshot is not None:
-            comm = self._texts.number(snapshot.comm)
-            self.tasks.names.change(event, pid, comm)
-            self.started.add(pid)
-            self._unused.discard((n, why, pid))
-            walk.show_start(event, snapshot, comm)
+            comm = self._start(walk, event, snapshot)
+            self._snapshots.use(snapshot)
         elif snapshot is not None and self.execs.show_image(pid, snapshot):
-            self._unused.discard((n, why, pid))
+            self._snapshots.use(snapshot)
         elif snapshot is None and why in ("start", "exec") and self._snapshots:
             self._note("marker-without-snapshot", walk, event)
         walk.add("mark", event, pid, length=n, comm=comm)
+
+    def _start(self, walk: TaskWalk, event: int, snapshot: Snapshot) -> int:
+        """Let a running process be what `snapshot` shows; returns the number of its command name."""
+        comm = self.tasks.names.now(snapshot.pid)
+        if snapshot.comm:
+            comm = self._texts.number(snapshot.comm)
+            self.tasks.names.change(event, snapshot.pid, comm)
+        self.started.add(snapshot.pid)
+        walk.show_start(event, snapshot, comm)
+        return comm
+
+    def _image(self, walk: TaskWalk, event: int) -> None:
+        """Take in the image of a process that ran when recording began; one that ``--maps`` gave has pages too."""
+        image = self._images[walk.arg(event, 0)]
+        if not self._snapshots.has_start(image.pid) and self.usable_image(image) is not None:
+            self._start(walk, event, image)
+
+    def _image_of(self, walk: TaskWalk, event: int) -> Snapshot | None:
+        """Return the image that an exec event itself names: its slot 2 counts from 1."""
+        number = walk.arg(event, 2) if int(walk.block.found[event]) & 4 else 0
+        return self._images[number - 1] if number else None
+
+    def _place_starts_by_time(self, walk: TaskWalk, acts: np.ndarray) -> None:
+        """Place start snapshots before the first event that is not earlier, in formats without markers."""
+        block = walk.block
+        for snapshot in self._snapshots.starts_between(int(block.ts[0]), int(block.ts[-1])):
+            event = int(np.searchsorted(block.ts, snapshot.t_mono_ns))
+            of_pid = acts & (block.tid == snapshot.pid)
+            if of_pid[:event].any() or self.tasks.pids.now(snapshot.pid) != UNKNOWN:
+                continue  # it ran before: the clocks differ
+            self._snapshots.use(snapshot)
+            self._start(walk, event - 1, snapshot)
 
     def _lost(self, walk: TaskWalk, event: int) -> None:
         events = walk.arg(event, 0)

@@ -20,10 +20,28 @@ FTRACE = b"""\
    bash-812     (    812) [001] .....   512.004419: sys_brk(brk: 0)
    bash-812     (    812) [001] .....   512.004420: sys_brk -> 0x55d0
 """
+TRACE_CMD = b"""\
+cpus=2
+tc_sh:             bash-812   [001]   512.004417: page_fault_user:      address=0x7f10 ip=0x4 error_code=0x6
+tc_sh:             bash-812   [001]   512.004419: sys_enter_brk:        brk: 0x00000000
+tc_sh:             bash-812   [001]   512.004420: sys_exit_brk:         0x55d0
+"""
+PERF_SCRIPT = b"""\
+            bash   812/812   [001]   512.004417:       exceptions:page_fault_user: address=0x7f10 ip=0x4 error_code=0x6
+            bash   812/812   [001]   512.004419:           syscalls:sys_enter_brk: brk: 0x00000000
+            bash   812/812   [001]   512.004420:            syscalls:sys_exit_brk: 0x55d0
+"""
 CSV = b"ts,pid,op\n1,1,exit\n"
 JSON_LINES = b'{"ts": 1, "pid": 1, "op": "exit"}\n'
 SCENARIO = b"map 16 20 rw; w 16\n"
-TEXTS = {"ftrace": FTRACE, "csv": CSV, "jsonl": JSON_LINES, "scenario": SCENARIO}
+TEXTS = {
+    "ftrace": FTRACE,
+    "trace-cmd": TRACE_CMD,
+    "perf-script": PERF_SCRIPT,
+    "csv": CSV,
+    "jsonl": JSON_LINES,
+    "scenario": SCENARIO,
+}
 
 
 def written(tmp_path, content, name="trace"):
@@ -135,7 +153,7 @@ def test_an_unknown_format_is_wrong_usage(tmp_path, name, hint):
 
 
 @pytest.mark.parametrize("name", [known.name for known in FORMATS])
-@pytest.mark.parametrize("content", ["csv", "scenario", "ftrace"])
+@pytest.mark.parametrize("content", ["csv", "scenario", "ftrace", "trace-cmd", "perf-script"])
 def test_a_name_that_the_content_contradicts_is_refused(tmp_path, name, content):
     path = written(tmp_path, TEXTS[content])
     if name == content:

@@ -2,8 +2,8 @@ import pytest
 
 from anonvma_trace.errors import EmptyTraceError, UnknownFormatError, UnsupportedTraceError
 from anonvma_trace.events import CLONE_VFORK, CLONE_VM, EVENT_SCHEMA, MAP_SHARED
-from anonvma_trace.parsers.ftrace_head import detect_ftrace
 from anonvma_trace.parsers.source import Source
+from anonvma_trace.parsers.tracepoint_heads import detect_ftrace
 
 from .ftrace_text import codes_of, line, lines, rows_of, short_rows, stream_of
 

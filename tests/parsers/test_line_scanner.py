@@ -6,6 +6,7 @@ from anonvma_trace.parsers.native_events import (
     HASH_FACTOR,
     HASH_MASK,
     KIND_BLANK,
+    KIND_FRAME,
     KIND_HEADER,
     KIND_LOST,
     KIND_MARK,
@@ -21,19 +22,19 @@ FAULT = "page_fault_user: address=0x7f10 ip=0x401a2c error_code=0x6"
 HEAD = "              sh-812     [000] d....   512.004417: "
 
 
-def scan(text, style=scanner.STYLE_UNKNOWN):
+def scan(text, style=scanner.STYLE_UNKNOWN, tool=scanner.FTRACE):
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     ends = np.flatnonzero(data == 10)
     if not text.endswith("\n"):
         ends = np.append(ends, len(data))
     rows = np.zeros((len(ends), scanner.N_COLUMNS), dtype=np.int64)
     args = np.zeros((len(ends), MAX_ARGS + 1), dtype=np.int64)
-    scanner.scan_lines(data, ends, style, *TABLES[3:], scanner.empty_memory(), rows, args)
+    scanner.scan_lines(data, ends, tool, style, *TABLES[3:], scanner.empty_memory(), rows, args)
     return rows, args
 
 
-def scan_line(text, style=scanner.STYLE_UNKNOWN):
-    rows, args = scan(text, style)
+def scan_line(text, style=scanner.STYLE_UNKNOWN, tool=scanner.FTRACE):
+    rows, args = scan(text, style, tool)
     assert len(rows) == 1
     return rows[0], args[0].tolist()
 
@@ -224,7 +225,7 @@ def test_text_fields_may_hold_anything(event, text):
         ("##### CPU 1 buffer started ####", KIND_HEADER),
         ("CPU:1 [LOST 332 EVENTS]", KIND_LOST),
         ("CPU:1 [LOST EVENTS]", KIND_LOST),
-        (" => do_syscall_64", KIND_OTHER),
+        (" => do_syscall_64", KIND_FRAME),
         (HEAD + "<stack trace>", KIND_OTHER),
         (HEAD + "sched_switch: prev_comm=sh", KIND_OTHER),
         (
