@@ -402,6 +402,8 @@ def _read_context(data, dash, end, rows, line):
         ts, stop = _read_time(data, at, end)  # without options/irq-info there are no flags
         if stop < 0:
             while at < end and data[at] != 32:
+                if data[at] == 58:  # flags have no colon: this was to be the time
+                    return _BAD_TIME, -1 - stop
                 at += 1
             at = _skip_blanks(data, at, end)
             if at >= end:

@@ -80,7 +80,7 @@ class ToolHead:
         lines = _event_lines(source.head)
         if not lines or any(self.line.match(line) for line in lines):
             return
-        bare = next((line for line in lines if _BARE_EVENT.match(line)), None)
+        bare = next((line for line in lines if _is_bare_event(line)), None)
         if bare is not None:
             raise UnsupportedTraceError(
                 source.path,
@@ -118,6 +118,11 @@ PERF_SCRIPT_HEAD = ToolHead(
     None,
     "print the recording again with `perf script -F comm,pid,tid,cpu,time,event,trace`",
 )
+
+
+def _is_bare_event(line: bytes) -> bool:
+    of_a_tool = any(known.match(line) for known in (_FTRACE_LINE, _TRACE_CMD_LINE, _PERF_LINE))
+    return not of_a_tool and _BARE_EVENT.match(line) is not None
 
 
 def detect_ftrace(head: bytes) -> bool:

@@ -19,14 +19,14 @@ def lines(*events):
     return "\n".join(text) + "\n"
 
 
-def stream_of(tmp_path, *texts, maps=()):
+def stream_of(tmp_path, *texts, maps=(), stream=FtraceStream):
     """Open texts as the parts of one recording."""
     sources = []
     for number, text in enumerate(texts):
         path = tmp_path / f"part{number}.txt"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         sources.append(open_source(str(path)))
-    return FtraceStream(sources, [str(argument) for argument in maps])
+    return stream(sources, [str(argument) for argument in maps])
 
 
 def rows_of(stream):
