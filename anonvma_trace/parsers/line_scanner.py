@@ -44,7 +44,10 @@ FAULTS: dict[int, tuple[str, str]] = {
     _BAD_NUMBER: ("bad-number", "expected a number as the value of this field"),
     _NO_CLOSING: ("unfinished-call", "expected ')' at the end of the arguments"),
     _BAD_LOSS: ("bad-loss-mark", "expected 'CPU:n [LOST m EVENTS]' or 'CPU:n [m EVENTS DROPPED]'"),
-    _BAD_TID: ("bad-tid", "expected a tid of at most 4194304 (the kernel's PID_MAX_LIMIT)"),
+    _BAD_TID: (
+        "bad-tid",
+        "expected a tid of at most 4194304 (the kernel's PID_MAX_LIMIT); in an exec or exit, the task's own",
+    ),
     _BAD_RECORD: ("bad-perf-record", "expected what follows the name of such a PERF_RECORD"),
 }
 """Code of a fault in a line -> stable name and what was expected."""

@@ -144,7 +144,8 @@ class PerfScriptReader(TracepointReader):
             args[:3] = record.parent, record.tid, record.pid == record.parent
             args[MAX_ARGS] = 0b111
         else:
-            row[scanner.KIND], args[0], args[MAX_ARGS] = _EXIT, record.tid, 1
+            row[scanner.KIND], row[scanner.TID] = _EXIT, record.tid
+            args[0], args[MAX_ARGS] = record.tid, 1
 
     def _end_image(self, args: np.ndarray) -> None:
         """Let an exec name the image that was told just before it."""

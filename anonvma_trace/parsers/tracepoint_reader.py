@@ -76,7 +76,9 @@ class TracepointReader(NativeReader):
         impossible = (args[:, :2] < 0) | (args[:, :2] > scanner.PID_MAX_LIMIT)
         first = np.isin(family, (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME))
         second = np.isin(family, (Family.FORK, Family.EXEC))
-        refused = (kind > 0) & ((first & impossible[:, 0]) | (second & impossible[:, 1]))
+        # A task tells its own exec and exit: another tid there is damage, and would end a process that goes on.
+        own = np.isin(family, (Family.EXEC, Family.TASK_EXIT)) & (args[:, 0] != rows[:, scanner.TID])
+        refused = (kind > 0) & ((first & impossible[:, 0]) | (second & impossible[:, 1]) | own)
         rows[refused, scanner.KIND] = KIND_UNREADABLE
         rows[refused, scanner.FAULT] = scanner.BAD_TID
         rows[refused, scanner.COMM_BEGIN] = -1
