@@ -169,7 +169,7 @@ class TaskEvents:
     tasks : Tasks
     execs : ExecsInFlight
     lost_events : int
-        What the loss marks say.
+        What the loss marks say; one for each that does not say how many.
     started : set of int
         Processes whose start image was placed.
     """
@@ -378,7 +378,7 @@ class TaskEvents:
 
     def _lost(self, walk: TaskWalk, event: int) -> None:
         events = walk.arg(event, 0)
-        self.lost_events += events
+        self.lost_events += max(events, 1)  # where the number is not known, at least one
         walk.add("lost", event, 0, length=events, comm=-1)
 
     def _enter(self, walk: TaskWalk, event: int) -> None:

@@ -83,7 +83,7 @@ def test_dropped_events_are_lost_rows_at_the_next_event(tmp_path):
         ("lost", 2264155167000, 0, 439),
         ("write_fault", 2264155167000, 0, None),
     ]
-    assert (read.line_counts["loss_marks"], read.metadata.lost_events) == (2, 439)
+    assert (read.line_counts["loss_marks"], read.metadata.lost_events) == (2, 440)
 
 
 def test_headers_and_frames_are_accounted_for(tmp_path):
