@@ -17,7 +17,7 @@ from ..events import (
 )
 from .native_block import Names
 from .proc_maps import Mapping, Snapshot
-from .row_table import ADDR, FILE, FLAGS, LEN, OP, OP_CODE, PGOFF, PROT, new_rows
+from .row_table import ADDR, FILE, FLAGS, FRAME, LEN, OP, OP_CODE, PGOFF, PROT, new_rows
 
 USER_END = 1 << 47
 """First address that is not a user's; [vsyscall], which no mm owns, lies above."""
@@ -37,7 +37,8 @@ def start_rows(snapshot: Snapshot, files: Names) -> np.ndarray:
     ndarray of int64, shape (N_ROW_COLUMNS, n)
         Only the columns of an operation's arguments are filled.
     """
-    pages = snapshot.anonymous_pages().astype(np.int64)
+    addresses, frames = snapshot.anonymous_frames()
+    pages = addresses.astype(np.int64)
     mappings = _user_mappings(snapshot)
     written = [_holds_pages(mapping, pages) and not mapping.prot & PROT_WRITE for mapping in mappings]
     given = [
@@ -45,7 +46,7 @@ def start_rows(snapshot: Snapshot, files: Names) -> np.ndarray:
         for mapping, relocated in zip(mappings, written, strict=True)
     ]
     faults = new_rows(len(pages))
-    faults[OP], faults[ADDR] = OP_CODE["write_fault"], pages
+    faults[OP], faults[ADDR], faults[FRAME] = OP_CODE["write_fault"], pages, frames
     protections = [
         _row("mprotect", mapping.start, mapping.end - mapping.start, mapping.prot)
         for mapping, relocated in zip(mappings, written, strict=True)
@@ -62,8 +63,21 @@ def exec_rows(snapshot: Snapshot, files: Names) -> np.ndarray:
     mappings = _user_mappings(snapshot)
     rows = [_mapping_rows(mappings, files)]
     stacks = [mapping for mapping in mappings if mapping.name == "[stack]"]
-    rows += [_row("write_fault", stack.end - PAGE_SIZE) for stack in stacks]
+    for stack in stacks:
+        argument_page = _row("write_fault", stack.end - PAGE_SIZE)
+        argument_page[FRAME] = argument_frame(snapshot)
+        rows.append(argument_page)
     return np.hstack(rows)
+
+
+def argument_frame(snapshot: Snapshot) -> int:
+    """Return the page frame number of the argument page of a freshly executed program; -1 if it is not told."""
+    addresses, frames = snapshot.anonymous_frames()
+    for stack in (mapping for mapping in snapshot.mappings if mapping.name == "[stack]"):
+        at = np.flatnonzero(addresses == np.uint64(stack.end - PAGE_SIZE))
+        if len(at):
+            return int(frames[at[0]])
+    return -1
 
 
 def covered_by(snapshot: Snapshot, addresses: np.ndarray) -> np.ndarray:

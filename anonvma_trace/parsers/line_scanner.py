@@ -14,7 +14,7 @@ from numba import njit
 
 # Same numbers as in native_events: constants are compiled in, and the cache looks at this file only.
 _HASH_FACTOR, _HASH_MASK = 65599, (1 << 46) - 1
-_HEX, _DECIMAL, _BARE_HEX, _ADDRESS, _FLAG, _TEXT = 1, 2, 3, 4, 5, 6
+_HEX, _DECIMAL, _BARE_HEX, _ADDRESS, _FLAG, _WORDS, _TEXT = 1, 2, 3, 4, 5, 6, 7
 _OTHER, _BLANK, _HEADER, _UNREADABLE, _FRAME, _LOST, _MARK, _RECORD = 0, -1, -2, -3, -4, 1, 2, 3
 
 # What was wrong with an unreadable line; `FAULTS` says it in words.
@@ -179,6 +179,8 @@ def _read_value(data, at, end, form, strict):
             stop = -1
         elif begin > at:
             value = -value
+        if 0 <= stop < end and data[stop] == 66:  # bytes: 4096B
+            stop += 1
     else:
         value, stop = _read_hex(data, at, end)
         if stop == at or (strict != 0 and stop > at + 1):
@@ -189,7 +191,24 @@ def _read_value(data, at, end, form, strict):
 
 
 @njit(cache=True)
+def _read_words(data, at, end, word_bits):
+    """Read words with | between them: the bits of those that the table names; always a value."""
+    bits = 0
+    hashed = 0
+    while at < end and not _ends_value(data, at, end):
+        byte = int(data[at])
+        if byte == 124:
+            bits |= _find_word(word_bits, hashed)
+            hashed = 0
+        else:
+            hashed = (hashed * _HASH_FACTOR + byte) & _HASH_MASK
+        at += 1
+    return bits | _find_word(word_bits, hashed), at
+
+
+@njit(cache=True)
 def _find_word(words, hashed):
+    """Return what a sorted table holds for a hash; 0 if it is not there."""
     low = 0
     high = words.shape[0]
     while low < high:
@@ -204,7 +223,7 @@ def _find_word(words, hashed):
 
 
 @njit(cache=True)
-def _read_fields(data, at, end, separator, strict, kind, fields, args, line):
+def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args, line):
     """Read ``name=value name=value`` (separator ``=``) or ``name: value, name: value`` (``:``).
 
     Fields that the event's description does not name are passed over.
@@ -234,7 +253,11 @@ def _read_fields(data, at, end, separator, strict, kind, fields, args, line):
             if candidate == 0:
                 break
             if candidate == hashed:
-                value, stop = _read_value(data, at, end, fields[kind, position, 1], strict)
+                form = fields[kind, position, 1]
+                if form == _WORDS:
+                    value, stop = _read_words(data, at, end, word_bits)
+                else:
+                    value, stop = _read_value(data, at, end, form, strict)
                 if stop < 0:
                     return found, _BAD_NUMBER, at
                 slot = fields[kind, position, 2]
@@ -248,7 +271,7 @@ def _read_fields(data, at, end, separator, strict, kind, fields, args, line):
 
 
 @njit(cache=True)
-def _read_unnamed_or_fields(data, at, end, kind, fields, args, line):
+def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     """Read ``name=value …``, ``name: value, …``, or one value alone, which is that of the event's first field.
 
     Returns
@@ -262,7 +285,7 @@ def _read_unnamed_or_fields(data, at, end, kind, fields, args, line):
     if separator < end:
         mark = np.int64(data[separator])
         strict = np.int64(mark == 58)  # trace-cmd and perf print 0x before every argument
-        return _read_fields(data, at, end, mark, strict, kind, fields, args, line)
+        return _read_fields(data, at, end, mark, strict, kind, fields, word_bits, args, line)
     if at == end or fields[kind, 0, 0] == 0:
         return 0, 0, 0
     value, stop = _read_value(data, at, end, fields[kind, 0, 1], np.int64(0))
@@ -597,7 +620,9 @@ def _read_loss(data, begin, end, rows, args, line):
 
 
 @njit(cache=True)
-def _read_event(data, at, end, style, words, fields, layout, required, text_name, rows, args, line):
+def _read_event(
+    data, at, end, style, words, fields, layout, required, text_name, word_bits, rows, args, line
+):
     """Read the event itself; sets KIND and the text columns of row `line`. Returns fault, place (0: none)."""
     begin = at
     if (
@@ -644,7 +669,7 @@ def _read_event(data, at, end, style, words, fields, layout, required, text_name
             return _NO_CLOSING, end
         strict = np.int64(style == STYLE_0X)
         found, fault, fault_at = _read_fields(
-            data, at, end - 1, np.int64(58), strict, kind, fields, args, line
+            data, at, end - 1, np.int64(58), strict, kind, fields, word_bits, args, line
         )
     elif after == 32:
         if at + 3 > end or data[at] != 45 or data[at + 1] != 62:  # "->"
@@ -660,7 +685,7 @@ def _read_event(data, at, end, style, words, fields, layout, required, text_name
         )
         rows[line, TEXT_BEGIN], rows[line, TEXT_END] = kept_begin, kept_end
     else:
-        found, fault, fault_at = _read_unnamed_or_fields(data, at, end, kind, fields, args, line)
+        found, fault, fault_at = _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line)
     if fault == 0 and (found & required[kind]) != required[kind]:
         return _NO_FIELD, end
     args[line, args.shape[1] - 1] = found
@@ -699,7 +724,19 @@ def _is_trace_cmd_header(data, begin, end):
 
 @njit(cache=True)
 def scan_lines(
-    data, line_ends, tool, style, words, fields, layout, required, text_name, remembered, rows, args
+    data,
+    line_ends,
+    tool,
+    style,
+    words,
+    fields,
+    layout,
+    required,
+    text_name,
+    word_bits,
+    remembered,
+    rows,
+    args,
 ):
     """Read every line of a block of text.
 
@@ -713,7 +750,7 @@ def scan_lines(
         `FTRACE`, `TRACE_CMD` or `PERF_SCRIPT`.
     style : int64
         One of the ``STYLE_`` constants.
-    words, fields, layout, required, text_name : ndarray
+    words, fields, layout, required, text_name, word_bits : ndarray
         As in `native_events.NativeTables`.
     remembered : ndarray of int64, shape (COMM_MEMORY, 2)
         Tid and hash of the task name last seen at that place; kept from block to block.
@@ -752,7 +789,19 @@ def scan_lines(
                 fault, at = _read_head(data, head, end, rows, line)
             if fault == 0:
                 fault, at = _read_event(
-                    data, at, end, style, words, fields, layout, required, text_name, rows, args, line
+                    data,
+                    at,
+                    end,
+                    style,
+                    words,
+                    fields,
+                    layout,
+                    required,
+                    text_name,
+                    word_bits,
+                    rows,
+                    args,
+                    line,
                 )
             kind = rows[line, KIND]
             if fault == 0 and kind > 0 and required[kind] >= 0:

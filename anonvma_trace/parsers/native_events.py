@@ -21,12 +21,15 @@ class Form(IntEnum):
     """How a field's value is written."""
 
     HEX = 1  # 0x1f, or 1f where the kernel prints arguments without 0x
-    DECIMAL = 2  # 31, -1, or 0x1f under options/fields
+    DECIMAL = 2  # 31, -1, 4096B, or 0x1f (pfn since 5.16; options/fields)
     BARE_HEX = 3  # 1200000 means 0x1200000
     ADDRESS = 4  # 0x7f…, or the symbol of a kernel address (read as -1)
     FLAG = 5  # true or false
-    TEXT = 6  # anything up to the next field: kept as the event's text
-    SKIPPED_TEXT = 7  # anything up to the next field: only needed to find where the next one begins
+    WORDS = (
+        6  # GFP_KERNEL|__GFP_ZERO: the bits of those words that `WORD_BITS` names, whatever the others are
+    )
+    TEXT = 7  # anything up to the next field: kept as the event's text
+    SKIPPED_TEXT = 8  # anything up to the next field: only needed to find where the next one begins
 
 
 class Family(IntEnum):
@@ -45,6 +48,31 @@ class Family(IntEnum):
     MARK = 10
     LOST = 11
     IMAGE = 12  # a snapshot of an address space that the recording itself holds
+    # What `page_join` and `reclaim_rows` read; they are no acts of their thread.
+    PAGE_ALLOC = 13
+    PAGE_FREE = 14
+    RSS_STAT = 15
+    PAGE_WRITE = 16
+    SCAN = 17
+
+
+PAGE_FAMILIES = (Family.PAGE_ALLOC, Family.PAGE_FREE, Family.RSS_STAT, Family.PAGE_WRITE, Family.SCAN)
+"""Events about pages: they tell nothing of tasks, and may be logged by threads outside the recording."""
+
+WORD_BITS: dict[str, int] = {
+    word: 1 << number
+    for number, word in enumerate(
+        (
+            "GFP_HIGHUSER_MOVABLE",
+            "__GFP_WRITE",
+            "__GFP_NORETRY",
+            "MM_SWAPENTS",
+            "RECLAIM_WB_ANON",
+            "inactive_anon",
+        )
+    )
+}
+"""Words in the values of fields that mean something here -> their bit."""
 
 
 @dataclass(frozen=True)
@@ -168,17 +196,50 @@ TRACEPOINTS: tuple[Tracepoint, ...] = (
             Field("oom_score_adj", Form.SKIPPED_TEXT, required=False),
         ),
     ),
+    Tracepoint(
+        "mm_page_alloc",
+        Family.PAGE_ALLOC,
+        (
+            Field("pfn", Form.DECIMAL),
+            Field("order", Form.DECIMAL),
+            Field("migratetype", Form.DECIMAL),
+            Field("gfp_flags", Form.WORDS),
+        ),
+    ),
+    Tracepoint("mm_page_free", Family.PAGE_FREE, (Field("pfn", Form.DECIMAL), Field("order", Form.DECIMAL))),
+    Tracepoint(
+        "mm_page_free_batched",
+        Family.PAGE_FREE,
+        (Field("pfn", Form.DECIMAL), Field("order", Form.DECIMAL, required=False)),
+    ),
+    Tracepoint(
+        "rss_stat",
+        Family.RSS_STAT,
+        (
+            Field("mm_id", Form.DECIMAL),
+            Field("curr", Form.DECIMAL),
+            Field("size", Form.DECIMAL),
+            Field("type", Form.WORDS, required=False),
+            Field("member", Form.DECIMAL, required=False),  # until 5.15 the number of the type
+        ),
+    ),
+    *(
+        Tracepoint(name, Family.PAGE_WRITE, (Field("pfn", Form.DECIMAL), Field("flags", Form.WORDS)))
+        for name in ("mm_vmscan_write_folio", "mm_vmscan_writepage")  # the second before 6.3 or so
+    ),
+    Tracepoint(
+        "mm_vmscan_lru_isolate",
+        Family.SCAN,
+        (Field("nr_scanned", Form.DECIMAL), Field("lru", Form.WORDS, required=False)),
+    ),
+    Tracepoint(
+        "mm_vmscan_lru_shrink_inactive",
+        Family.SCAN,
+        (Field("nr_scanned", Form.DECIMAL), Field("flags", Form.WORDS, required=False)),
+    ),
     *(
         Tracepoint(name, Family.UNUSED)
         for name in (
-            "rss_stat",
-            "mm_page_alloc",
-            "mm_page_free",
-            "mm_page_free_batched",
-            "mm_vmscan_write_folio",
-            "mm_vmscan_writepage",
-            "mm_vmscan_lru_isolate",
-            "mm_vmscan_lru_shrink_inactive",
             "mm_vmscan_lru_shrink_active",
             "mm_vmscan_memcg_reclaim_begin",
             "mm_vmscan_memcg_reclaim_end",
@@ -282,6 +343,8 @@ class NativeTables(NamedTuple):
         Bit mask of the slots that must be found; -1 for events that make no row, which need not be read.
     text_name : ndarray of uint8
         Names of the fields of events with text, one after another, each followed by ``=``.
+    word_bits : ndarray of int64, shape (n, 2)
+        `WORD_BITS`: hash of the word and its bit, sorted by hash.
     """
 
     names: list[str]
@@ -292,6 +355,7 @@ class NativeTables(NamedTuple):
     layout: np.ndarray
     required: np.ndarray
     text_name: np.ndarray
+    word_bits: np.ndarray
 
 
 HASH_FACTOR = 65599
@@ -381,6 +445,9 @@ class _TableBuilder:
                 dtype=np.int64,
             ),
             text_name=np.frombuffer(self.text_name, dtype=np.uint8),
+            word_bits=np.array(
+                sorted((hash_word(word.encode()), bit) for word, bit in WORD_BITS.items()), dtype=np.int64
+            ),
         )
 
 

@@ -16,13 +16,16 @@ from .call_rows import CallRows
 from .execs import Exec
 from .images import USER_END, covered_by, exec_rows, shared_memory_sizes, start_rows
 from .native_block import Names, NativeBlock
-from .native_events import Family, native_tables
+from .native_events import PAGE_FAMILIES, Family, native_tables
 from .notes import Notes
+from .page_join import JoinedPages, PageJoin
 from .proc_maps import Snapshot
+from .reclaim_rows import SCAN_HOLD_LIMIT, ReclaimRows
 from .row_table import (
     ADDR,
     COMM,
     CPU,
+    FRAME,
     KERNEL,
     KEY,
     LINE,
@@ -84,6 +87,8 @@ class NativeRows:
             texts, self._files, numbered, self._notes, [] if images is None else images
         )
         self._call_rows = CallRows(self._files, shared_memory_sizes(given), self._notes)
+        self._pages = PageJoin()
+        self._reclaim = ReclaimRows()
         self._maker = BatchMaker(texts, self._files)
         self._family = native_tables().family
         self._held = new_rows(0)
@@ -98,8 +103,10 @@ class NativeRows:
 
     @property
     def used_lines(self) -> int:
-        """Lines that a row came from so far; enter and exit of a system call are two."""
-        return self._used_lines + self._call_rows.used_lines + self._task_events.image_lines
+        """Lines that a row came from so far; enter and exit of a system call are two, a fault and its page too."""
+        of_reclaim = self._reclaim.n_swap_outs + self._reclaim.n_scans
+        of_others = self._call_rows.used_lines + self._task_events.image_lines
+        return self._used_lines + of_others + of_reclaim
 
     @property
     def known_pids(self) -> tuple[int, ...]:
@@ -124,22 +131,29 @@ class NativeRows:
         parts += walk.rows(pids, names, self._files)
         parts.append(self._fault_rows(block, seq, family, pids, names))
         parts.append(self._call_rows.rows(block, seq, pids, names, changes + walk.changes))
+        shown = np.array(sorted(walk.shown_pages), dtype=np.int64).reshape(-1, 2)
+        pages = self._pages.follow(block, seq, shown)
+        parts += self._reclaim.rows(block, seq, family, pids, names, pages.leaving)
         self._used_lines += walk.used_lines
+        acts = ~np.isin(family, PAGE_FAMILIES)
         in_user_mode = (family == Family.FAULT_USER) | (family == Family.ENTER) | (family == Family.EXIT)
-        self._task_events.execs.end_block(block.tid, seq, in_user_mode)
-        yield from self._release(np.hstack(parts))
+        self._task_events.execs.end_block(block.tid[acts], seq[acts], in_user_mode[acts])
+        rows = np.hstack(parts)
+        self._used_lines += _name_frames(rows, pages)
+        yield from self._release(rows)
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         """Yield the rest, and complete `diagnostics`."""
         self._task_events.execs.give_up_all()
-        yield from self._release(self._held)
+        self._used_lines += _name_frames(self._held, self._pages.finish())
+        yield from self._release(np.hstack([self._held, self._reclaim.settle()]))
         self._call_rows.finish()
         self._notes.add("assumed-process", self._task_events.tasks.assumed)
         self._notes.add("snapshot-without-marker", self._task_events.unused_snapshots)
         if not self._has_images and not self._task_events.image_lines:
             self._notes.drop("exec-without-image")
             self._notes.add("no-images")
-        self.diagnostics = self._notes.diagnostics()
+        self.diagnostics = self._notes.diagnostics() + self._reclaim.diagnostics(self._pages.counts)
 
     def _images_at_start(self, ts: int) -> list[np.ndarray]:
         """Return the rows of the plain maps files, before the first event."""
@@ -177,16 +191,21 @@ class NativeRows:
         return rows
 
     def _release(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
-        """Yield the rows before the first exec in flight, and hold back the others."""
+        """Yield the rows that nothing to come can change, and hold back the others."""
         execs = self._task_events.execs
         rows = sort_rows(self._place_execs(rows))
         while True:
-            horizon = execs.horizon()
+            horizons = (execs.horizon(), self._pages.horizon, self._reclaim.horizon)
+            horizon = min((seq for seq in horizons if seq is not None), default=None)
             certain = rows.shape[1] if horizon is None else int(np.searchsorted(rows[KEY], key(horizon)))
-            if rows.shape[1] - certain <= HOLD_LIMIT:
+            n_held = rows.shape[1] - certain
+            if n_held > SCAN_HOLD_LIMIT and self._reclaim.horizon is not None:
+                rows = np.hstack([rows, self._reclaim.settle()])
+            elif n_held > HOLD_LIMIT and execs.horizon() is not None:
+                self._notes.add("exec-given-up")
+                execs.give_up_oldest()
+            else:
                 break
-            self._notes.add("exec-given-up")
-            execs.give_up_oldest()
             rows = sort_rows(self._place_execs(rows))
         self._held = rows[:, certain:].copy()
         yield from self._maker.batches(rows[:, :certain])
@@ -213,6 +232,17 @@ class NativeRows:
             rows[KEY, loaders] = key(new.seq, 1 + image.shape[1] + np.arange(len(loaders)))
             rows[TS, loaders], rows[PID, loaders], rows[KERNEL, loaders] = new.ts, new.pid, 0
         return np.hstack(parts) if len(parts) > 1 else rows
+
+
+def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:
+    """Enter the page of each fault that is certain now in its row; return how many rows have got one."""
+    if not len(pages.faults):
+        return 0
+    keys = np.asarray(key(pages.faults))
+    at = np.minimum(np.searchsorted(keys, rows[KEY]), len(keys) - 1)
+    named = np.flatnonzero(keys[at] == rows[KEY])
+    rows[FRAME, named] = pages.frames[at[named]]
+    return len(named)
 
 
 def _loader_faults(rows: np.ndarray, kernel_faults: np.ndarray, new: Exec) -> np.ndarray:

@@ -109,25 +109,40 @@ class Snapshot:
         ndarray of uint64
             Bytes. Entries of the shared zero page are left out: it is no anonymous page.
         """
-        runs = [np.empty(0, np.uint64)]
+        return self.anonymous_frames()[0]
+
+    def anonymous_frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the addresses of all anonymous pages, as `anonymous_pages`, and their page frame numbers.
+
+        Returns
+        -------
+        addresses : ndarray of uint64
+            Bytes.
+        frames : ndarray of int64
+            -1 for a page in swap and for one that is mapped more than once: another process's may be the same.
+        """
+        addresses, frames = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         for line in self.page_lines:
             kind, start, *entries = line.split()
             run = np.uint64(int(start, 16)) + PAGE_SIZE * np.arange(len(entries), dtype=np.uint64)
+            pages = np.full((len(entries), 2), -1, dtype=np.int64)  # pfn and mapcount
             if kind == "A":
-                run = run[[not _is_zero_page(entry) for entry in entries]]
-            runs.append(run)
-        return np.sort(np.concatenate(runs))
+                pages[:] = [[int(part, 16) for part in entry.split(":")] for entry in entries]
+            is_page = ~_is_zero_page(pages)
+            addresses.append(run[is_page])
+            frames.append(np.where(pages[is_page, 1] == 1, pages[is_page, 0], -1))
+        order = np.argsort(np.concatenate(addresses), kind="stable")
+        return np.concatenate(addresses)[order], np.concatenate(frames)[order]
 
 
-def _is_zero_page(entry: str) -> bool:
-    """Tell whether a PFN:MAPCOUNT of a present page is that of the shared zero page.
+def _is_zero_page(pages: np.ndarray) -> np.ndarray:
+    """Tell for each pfn and mapcount of a present page whether it is that of the shared zero page.
 
     Its pfn is 0 where the tool put that; /proc/PID/pagemap gives its true one. Its mapcount stays 0 however many
     map it, that of a page that is mapped here cannot.
     Source: Linux mm/memory.c, ``do_anonymous_page``: no rmap call for the zero page.
     """
-    pfn, _, mapcount = entry.partition(":")
-    return int(pfn, 16) == 0 or int(mapcount, 16) == 0
+    return (pages == 0).any(axis=1)
 
 
 def parse_mapping(text: str, path: str = "-", line: int = 0) -> Mapping:
@@ -265,7 +280,7 @@ def _parse_header(line: str, path: str, number: int) -> Snapshot:
     return Snapshot(pid, found["why"], n, t_mono_ns, comm, path=path, line=number)
 
 
-_PAGE_LINE = re.compile(r"[AS] [0-9a-f]{1,16}(?: [0-9a-f]+:[0-9a-f]+)*\s*")
+_PAGE_LINE = re.compile(r"[AS] [0-9a-f]{1,16}(?: [0-9a-f]{1,15}:[0-9a-f]{1,15})*\s*")
 
 
 def _check_page_line(line: str, path: str, number: int) -> None:

@@ -1,7 +1,7 @@
 """Rows of the event table under construction: one int64 matrix, turned into Arrow batches at the end.
 
 A row's `KEY` orders it: the number of the native event it stands at, then its place among the rows of that
-event (`key`). Absent values are -1 where -1 is no value (CPU, TID, COMM, PGOFF, FILE); which other columns
+event (`key`). Absent values are -1 where -1 is no value (CPU, TID, COMM, PGOFF, FILE, FRAME); which other columns
 count at all is a matter of the operation (`_USED`).
 """
 
@@ -16,14 +16,14 @@ from ..events import EVENT_SCHEMA, OPS
 from .native_block import Names, NativeBlock
 
 KEY, TS, CPU, PID, TID, COMM, OP, ADDR, LEN, PROT, FLAGS, PGOFF, FILE = range(13)
-NEW_ADDR, NEW_LEN, CHILD, LINE, KERNEL = range(13, 18)
-N_ROW_COLUMNS = 18
+NEW_ADDR, NEW_LEN, CHILD, LINE, KERNEL, FRAME = range(13, 19)
+N_ROW_COLUMNS = 19
 BATCH_ROWS = 1 << 16
 
 OP_CODE = {op: code for code, op in enumerate(OPS)}
 
 _SUB_BITS = 24
-_ABSENT = (CPU, TID, COMM, PGOFF, FILE)
+_ABSENT = (CPU, TID, COMM, PGOFF, FILE, FRAME)
 
 # Columns that mean something for an operation, beside those that every row may have.
 _USED_BY: dict[int, tuple[str, ...]] = {
@@ -31,7 +31,10 @@ _USED_BY: dict[int, tuple[str, ...]] = {
         *("vma", "mmap", "munmap", "mprotect", "mremap", "brk", "madvise", "mlock", "munlock"),
         *("read_fault", "write_fault"),
     ),
-    LEN: ("vma", "mmap", "munmap", "mprotect", "mremap", "madvise", "mlock", "munlock", "mark", "lost"),
+    LEN: (
+        *("vma", "mmap", "munmap", "mprotect", "mremap", "madvise", "mlock", "munlock"),
+        *("scan", "mark", "lost"),
+    ),
     PROT: ("vma", "mmap", "mprotect"),
     FLAGS: ("vma", "mmap", "mremap", "madvise", "fork"),
     NEW_ADDR: ("mremap",),
@@ -104,7 +107,6 @@ class BatchMaker:
             yield self._batch(rows[:, begin : begin + BATCH_ROWS])
 
     def _batch(self, rows: np.ndarray) -> pa.RecordBatch:
-        n_rows = rows.shape[1]
         op = rows[OP]
         columns = {
             "ts": pa.array(rows[TS]),
@@ -122,7 +124,7 @@ class BatchMaker:
             "new_addr": _used(rows[NEW_ADDR].view(np.uint64), _USED[NEW_ADDR][op]),
             "new_len": _used(rows[NEW_LEN].view(np.uint64), _USED[NEW_LEN][op]),
             "child": _used(rows[CHILD].astype(np.int32), _USED[CHILD][op]),
-            "frame": pa.nulls(n_rows, pa.uint64()),
+            "frame": _present(rows[FRAME], np.uint64),
             "line": pa.array(rows[LINE], mask=rows[LINE] == 0),
         }
         return pa.RecordBatch.from_arrays([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)

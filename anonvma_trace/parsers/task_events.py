@@ -9,9 +9,9 @@ import numpy as np
 
 from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .execs import Exec, ExecsInFlight, comm_of_file
-from .images import start_rows
+from .images import argument_frame, start_rows
 from .native_block import Names, NativeBlock
-from .native_events import SYSCALLS, Family, native_tables
+from .native_events import PAGE_FAMILIES, SYSCALLS, Family, native_tables
 from .notes import Notes
 from .proc_maps import Snapshot
 from .row_table import (
@@ -71,6 +71,9 @@ def _kinds_looked_at() -> np.ndarray:
 
 _LOOKED_AT = _kinds_looked_at()
 
+_NOT_ACTS = (Family.MARK, Family.LOST, Family.IMAGE, *PAGE_FAMILIES)
+"""Events that may stand in the recording though their thread is not recorded."""
+
 
 class TaskWalk:
     """The task events of one block: the rows they make, and what others have to know of them.
@@ -79,6 +82,8 @@ class TaskWalk:
     ----------
     changes : list of Change
         In order.
+    shown_pages : list of tuple (event, frame)
+        Pages whose frame number a snapshot tells, at the event (index in the block) where it was taken.
     used_lines : int
         Lines that became a row; loss marks, which are counted by themselves, aside.
     """
@@ -87,6 +92,7 @@ class TaskWalk:
         self.block = block
         self.seq = seq
         self.changes: list[Change] = []
+        self.shown_pages: list[tuple[int, int]] = []
         self.used_lines = 0
         self._images: list[tuple[int, Snapshot, int]] = []  # event, image, number of its command name
         self._added: list[dict[int, int]] = []
@@ -104,6 +110,8 @@ class TaskWalk:
         """Note that a running process is what `snapshot` shows, behind `event`; -1 is before the block."""
         self.changes.append(Change(self._seq_of(event), "image", snapshot.pid, snapshot=snapshot))
         self._images.append((event, snapshot, comm))
+        _, frames = snapshot.anonymous_frames()
+        self.shown_pages += [(event, frame) for frame in frames.tolist() if frame >= 0]
 
     def _seq_of(self, event: int) -> int:
         return int(self.seq[event]) if event >= 0 else int(self.seq[0]) - 1
@@ -228,7 +236,7 @@ class TaskEvents:
             Family.EXIT: self._leave,
         }
         family = self._tables.family[block.kind]
-        acts = ~np.isin(family, (Family.MARK, Family.LOST, Family.IMAGE))
+        acts = ~np.isin(family, _NOT_ACTS)
         strangers = self.tasks.strangers(block, acts)
         walk = TaskWalk(block, seq)
         self._place_starts_by_time(walk, acts)
@@ -340,6 +348,9 @@ class TaskEvents:
             self._snapshots.use(snapshot)
         elif snapshot is not None and self.execs.show_image(pid, snapshot):
             self._snapshots.use(snapshot)
+            frame = argument_frame(snapshot)
+            if frame >= 0:
+                walk.shown_pages.append((event, frame))
         elif snapshot is None and why in ("start", "exec") and self._snapshots:
             self._note("marker-without-snapshot", walk, event)
         walk.add("mark", event, pid, length=n, comm=comm)
