@@ -173,8 +173,17 @@ def _trace_lines(trace: Mapping[str, Any], unmapped_faults: int) -> list[str]:
         f"{counted(trace['events'], 'event')}{_duration(trace['format'], trace['span_ns'])}, "
         f"{counted(trace['processes'], 'process')}",
     ]
-    if trace["lost_events"]:
-        lines.append(f"{counted(trace['lost_events'], 'event')} lost by the recorder")
+    tainted = trace.get("tainted_processes")  # not in results that an older version saved
+    if trace["lost_events"] or tainted:
+        how_many = (
+            counted(trace["lost_events"], "event") if trace["lost_events"] else "an unknown number of events"
+        )
+        lines.append(f"{how_many} lost by the recorder")
+    if tainted:
+        lines.append(
+            f"this may concern {tainted:,} of {counted(trace['processes'], 'process')}: their counts are too low, "
+            "their vmas and lists may be wrong"
+        )
     if trace["unreadable_lines"]:
         lines.append(f"{counted(trace['unreadable_lines'], 'line')} could not be read")
     if unmapped_faults:

@@ -152,6 +152,7 @@ TABLES: dict[str, pa.Schema] = {
         merges=_COUNT,
         refusals=_COUNT,
         walks_caused=_COUNT,
+        tainted=_FLAG,
     ),
     "vmas": _schema(
         pid=_ID,
@@ -179,6 +180,7 @@ def empty_summary() -> dict[str, Any]:
             "processes": 0,
             "span_ns": 0,
             "lost_events": 0,
+            "tainted_processes": 0,
             "unreadable_lines": 0,
         },
         "scheme": "anon_vma",

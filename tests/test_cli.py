@@ -421,6 +421,17 @@ def test_events_lost_by_the_recorder_give_status_3_and_the_result_says_so():
     assert run("inspect", "zoo-overwrite").exit_code == 3
 
 
+def test_a_loss_of_unknown_size_counts_one_event_and_taints(tmp_path: Path):
+    lines = tiny_sh().path.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "lossy.trace"
+    path.write_bytes(b"".join([*lines[:200], b"CPU:1 [LOST EVENTS]\n", *lines[200:]]))
+    done = run("replay", path, "--json")
+    assert done.exit_code == 3
+    summary = json.loads(done.stdout)
+    assert (summary["trace"]["lost_events"], summary["trace"]["unreadable_lines"]) == (1, 0)
+    assert 0 < summary["trace"]["tainted_processes"] <= summary["trace"]["processes"]
+
+
 def test_a_trace_without_its_middle_third_still_replays(tmp_path: Path):
     lines = tiny_sh().path.read_bytes().splitlines(keepends=True)
     path = tmp_path / "gap.trace"

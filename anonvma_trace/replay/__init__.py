@@ -30,6 +30,7 @@ from .layout import (
     VM_WRITE,
     State,
 )
+from .taint import Taint
 
 if TYPE_CHECKING:
     from .checking import Checker, Told
@@ -125,6 +126,7 @@ class ReplayCore:
             rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
         self._keep_tables = keep_tables
+        self._taint = Taint()
         self._watched: WatchedMarks | None = None
         self._path = path
         self._last_line = 0
@@ -172,6 +174,7 @@ class ReplayCore:
         lines = integers(batch["line"], 0)
         self._last_line = int(lines[-1]) if len(lines) else self._last_line
         first_event = self.events + 1
+        self._taint.note(columns, first_event)
         row = 0
         watched = self._watched
         if watched is not None:
@@ -246,6 +249,11 @@ class ReplayCore:
             self.state = grow(self.state)
         # else a region of the log was full: it has been emptied, and grown if need be
 
+    def tainted_processes(self) -> np.ndarray:
+        """Tell of each process (row of the table `processes`) whether a loss so far may concern it."""
+        proc = self.state.proc[1 : self.state.glob[0].proc_top]
+        return self._taint.tainted(proc["pid"], proc["parent"], proc["first_event"])
+
     def finish(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
         """Return the summary (`trace`, `scheme`, `options` aside) and all result tables.
 
@@ -264,7 +272,7 @@ class ReplayCore:
             raise_imbalance(self.state, marks, self._path, self._last_line)
         elif not self._checker.is_checked(self.events):
             self._tell(self._checker.check(self.state), np.zeros(0, np.int64), self.events)
-        self.results.add_what_stands(self.state)
+        self.results.add_what_stands(self.state, self.tainted_processes())
         self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
         summary = build_summary(self.state, marks)
         if self._checker is not None:
@@ -350,6 +358,7 @@ def run_replay(
         "processes": int(glob.n_processes),
         "span_ns": int(glob.last_ts - glob.first_ts),
         "lost_events": metadata.lost_events,
+        "tainted_processes": int(np.count_nonzero(core.tainted_processes())),
         "unreadable_lines": metadata.unreadable_lines,
     }
     summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options

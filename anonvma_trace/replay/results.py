@@ -250,8 +250,15 @@ class ResultBuilder:
         numbers = [pa.array([value or None], pa.int64()) for value in (event, line)]
         self.add("diagnostics", [texts[0], *numbers, texts[1], pa.array([message])])
 
-    def add_what_stands(self, state: State) -> None:
-        """Add what only the end tells: live vmas and their spans, live anon_vmas and members, processes, timeline."""
+    def add_what_stands(self, state: State, tainted: np.ndarray) -> None:
+        """Add what only the end tells: live vmas and their spans, live anon_vmas and members, processes.
+
+        Parameters
+        ----------
+        state : State
+        tainted : ndarray of bool
+            Of each process, whether a loss may concern it.
+        """
         vma = np.flatnonzero(state.vma.array["mm"] != NULL)
         vma = vma[np.lexsort((state.vma.array["start"][vma], state.vma.array["mm"][vma]))]
         v = state.vma.array[vma]
@@ -285,14 +292,14 @@ class ResultBuilder:
             "freed_ts": np.zeros(len(a), np.int64),
         }
         self.add("anon_vmas", self._anon_vmas(fields, state))
-        self._add_processes(state)
+        self._add_processes(state, tainted)
 
-    def _add_processes(self, state: State) -> None:
+    def _add_processes(self, state: State, tainted: np.ndarray) -> None:
         p = state.proc[1 : state.glob[0].proc_top]
         comm = _named(p["comm"], self._columns.comms.names, null=-1)
         columns = [pa.array(p["pid"]), comm, _or_null(p["parent"], -1)]
-        columns += [pa.array(p[name]) for name in TABLES["processes"].names[3:]]
-        self.add("processes", columns)
+        columns += [pa.array(p[name]) for name in TABLES["processes"].names[3:-1]]
+        self.add("processes", [*columns, pa.array(tainted)])
 
     def add_timeline(self, state: State, samples: np.ndarray) -> None:
         """Add the timeline: samples, the events that raised a peak to its final value, and the last event."""

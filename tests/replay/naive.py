@@ -99,6 +99,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         self.heap_flags = frozenset(prot_flags(7 if (brk_flags or self.metadata.brk_flags) == "rwx" else 3))
         self.heap_flags |= {"ACCOUNT"}
         self.frames = {}  # frame -> page that the latest fault with it found there
+        self.lost = False  # a lost row was met
 
     def feed(self, row):
         """Replay the next row: a dict with columns of the event table, a missing one is None."""
@@ -133,6 +134,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         process = self.processes.get(pid)
         if process is None:
             process = self._begin(pid, parent=None)
+            process.tainted = process.uncertain = self.lost  # it may have lived before
             process.mm = self._new_mm(process, self.metadata.complete or pid in self.metadata.known_pids)
         process.last_event = self.event
         process.comm = row.get("comm", process.comm)
@@ -158,6 +160,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
             self._end(self.processes[child_pid])
         child = self._begin(child_pid, parent=pid)
         child.comm = parent.comm
+        child.tainted = child.uncertain = parent.uncertain
         if row.get("flags", 0) & CLONE_VM:
             child.mm = parent.mm
             child.mm.users += 1
@@ -166,6 +169,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
 
     def _row_exec(self, row):
         process = self._process(row)
+        process.uncertain = False
         old = process.mm
         process.mm = self._new_mm(process, self.metadata.complete)
         self.drop_mm(old)
@@ -374,4 +378,6 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         pass
 
     def _row_lost(self, row):
-        pass
+        self.lost = True
+        for process in self.processes.values():
+            process.tainted = process.uncertain = True

@@ -36,6 +36,7 @@ class Process:
         self.comm = None
         self.first_event = self.last_event = event
         self.vmas_peak = self.faults = self.cow_copies = self.merges = self.refusals = self.walks_caused = 0
+        self.tainted = self.uncertain = False  # a loss may concern it; and its address space as it is now
         self.anon_vmas = set()  # ids of all that a vma of its mms was ever linked to
 
 

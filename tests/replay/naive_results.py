@@ -213,6 +213,7 @@ class NaiveResults:
                 "merges": process.merges,
                 "refusals": process.refusals,
                 "walks_caused": process.walks_caused,
+                "tainted": process.tainted,
             }
             for process in self.lives
         ]
@@ -227,6 +228,7 @@ class NaiveResults:
             "processes": len(self.lives),
             "span_ns": self.ts - (self.first_ts or 0),
             "lost_events": self.metadata.lost_events,
+            "tainted_processes": sum(process.tainted for process in self.lives),
             "unreadable_lines": self.metadata.unreadable_lines,
         }
         summary["vmas"] = {

@@ -114,10 +114,10 @@ TIMELINE = [
 # pid, comm, parent, first_event, last_event, vmas_peak, anon_vmas_touched,
 # faults, cow_copies, merges, refusals, walks_caused
 PROCESSES = [
-    (100, "server", None, 1, 92_855, 51, 2, 40_210, 12, 2, 3, 5),
-    (200, HOSTILE, 100, 500, 90_000, 20, 2, 1_100, 3, 0, 5, 2),
-    (300, "worker", 100, 600, 91_111, 20, 2, 2_222, 4, 2, 2, 3),
-    (300, "worker again", 100, 91_112, 92_855, 5, 1, 15, 0, 0, 0, 0),
+    (100, "server", None, 1, 92_855, 51, 2, 40_210, 12, 2, 3, 5, False),
+    (200, HOSTILE, 100, 500, 90_000, 20, 2, 1_100, 3, 0, 5, 2, False),
+    (300, "worker", 100, 600, 91_111, 20, 2, 2_222, 4, 2, 2, 3, False),
+    (300, "worker again", 100, 91_112, 92_855, 5, 1, 15, 0, 0, 0, 0, False),
 ]
 
 # anon_vma, pid, vmas_peak, pages_peak

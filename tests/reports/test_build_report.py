@@ -219,6 +219,21 @@ def test_losses_say_what_they_may_have_changed(change, what, consequence):
     assert consequence in notices[0].consequence
 
 
+def test_a_loss_names_the_processes_that_it_may_concern():
+    summary = hand_made_summary()
+    summary["trace"] |= {"lost_events": 12_345, "tainted_processes": 2}
+    processes = [(*row[:-1], row[0] in (100, 200)) for row in PROCESSES]
+    (notice,) = build_report(hand_made_results(summary=summary, processes=processes)).notices
+    assert "2 of 4 processes (pid 100 “server”, pid 200 " in notice.consequence
+    assert "others are as recorded" in notice.consequence
+    summary["trace"]["lost_events"] = 0
+    (notice,) = build_report(hand_made_results(summary=summary, processes=processes)).notices
+    assert "it does not say how many" in notice.what
+    summary["trace"] |= {"lost_events": 1, "tainted_processes": 0}
+    (notice,) = build_report(hand_made_results(summary=summary)).notices
+    assert "No process" in notice.consequence
+
+
 def test_warnings_among_the_diagnostics_are_noticed_and_those_beyond_three_kinds_are_counted():
     warnings = [("warning", None, 5, f"kind-{number}", f"message {number}") for number in (1, 1, 2, 3, 4, 5)]
     notices = build_report(

@@ -15,6 +15,7 @@ from ..process_names import process_text
 from .diagnostics import diagnostic_counts, findings_by_event
 
 WARNINGS_SHOWN = 3
+TAINTED_SHOWN = 3
 UNMAPPED_SHARE = (
     0.01  # more faults than this outside every vma, and the image of a process is probably missing
 )
@@ -78,13 +79,19 @@ def _violations(results: ResultTables) -> list[Notice]:
 def _losses(results: ResultTables) -> list[Notice]:
     trace = results.summary["trace"]
     found = []
-    if trace["lost_events"]:
+    if trace["lost_events"] or trace.get("tainted_processes"):
+        how_many = (
+            counted(trace["lost_events"], "event")
+            if trace["lost_events"]
+            else "events, it does not say how many"
+        )
         found.append(
             Notice(
-                f"The recorder lost {counted(trace['lost_events'], 'event')}.",
+                f"The recorder lost {how_many}.",
                 "What they did is missing: mappings, forks and faults may be absent, and what they "
                 "removed may still stand. Counts of faults, merges and walks are too low; list lengths "
-                "and the vmas alive may be wrong either way. A larger trace buffer avoids it.",
+                f"and the vmas alive may be wrong either way. {_concerned(results)} "
+                "A larger trace buffer avoids it.",
             )
         )
     if trace["unreadable_lines"]:
@@ -97,6 +104,27 @@ def _losses(results: ResultTables) -> list[Notice]:
             )
         )
     return found
+
+
+def _concerned(results: ResultTables) -> str:
+    """Say which processes the losses may concern."""
+    trace = results.summary["trace"]
+    if not trace.get("tainted_processes"):
+        return "No process that the trace shows lived then."
+    frame = (
+        results.frame("processes")
+        .filter(pl.col("tainted"))
+        .sort("faults", descending=True, maintain_order=True)
+    )
+    rows = frame.head(TAINTED_SHOWN).iter_rows(named=True)
+    names = ", ".join(process_text(row["pid"], row["comm"]) for row in rows)
+    if frame.height > TAINTED_SHOWN:
+        names += ", …"
+    return (
+        f"This may concern {trace['tainted_processes']:,} of {counted(trace['processes'], 'process')}"
+        f"{f' ({names})' if names else ''}: those that lived then, and what was forked from them before an exec "
+        "(`tainted` in the table `processes`). The others are as recorded."
+    )
 
 
 def _unmapped(results: ResultTables) -> list[Notice]:
