@@ -146,8 +146,8 @@ def inspect(
     """Tell what a trace holds: events, processes, losses, lines that could not be read and why."""
     trace = _open(traces, maps, format, scenario)
     from . import console
-    from .summary_text import survey_sections
     from .survey import survey_trace
+    from .survey_text import survey_sections
 
     with console.progress_on_terminal(trace) as progress:
         survey = survey_trace(trace, progress=progress)

@@ -1,4 +1,4 @@
-"""What a replay or a survey found, in words: sections of short lines, for terminals and notebooks."""
+"""What a replay found, in words: sections of short lines, for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
-from .events import TraceMetadata
 from .reports.numbers import UNDEFINED, counted, format_duration
 from .reports.sections.diagnostics import diagnostic_counts
 from .result_tables import ResultTables
-from .survey import TraceSurvey
 from .trace import Loss, Trace
 
 NOTES_SHOWN = 8
@@ -115,30 +113,6 @@ def _at_event(kind: Mapping[str, Any]) -> str:
     return f" at event {kind['event']:,}" if known else ""
 
 
-def survey_sections(survey: TraceSurvey) -> list[Section]:
-    """Return what a trace holds as sections: trace, events, processes, lines, losses, notes."""
-    metadata = survey.metadata
-    lines = {fate.replace("_", " "): n for fate, n in survey.line_counts.items() if n}
-    notes = [f"{each.severity} {each.code}: {each.message}" for each in survey.diagnostics[:NOTES_SHOWN]]
-    if len(survey.diagnostics) > NOTES_SHOWN:
-        notes.append(f"and {len(survey.diagnostics) - NOTES_SHOWN:,} more")
-    return [
-        Section("trace", [f"{survey.path} ({metadata.format})"]),
-        Section(
-            "events",
-            [
-                f"{survey.events:,}{_duration(metadata.format, survey.span_ns)}",
-                _counts(survey.events_by_op),
-            ],
-        ),
-        Section("processes", [f"{survey.processes:,}", _starting_point(metadata)]),
-        Section("lines", [_counts(lines) or "none"]),
-        Section("lost", [f"{counted(metadata.lost_events, 'event')} lost by the recorder"]),
-        Section("unreadable", [line for loss in survey.losses for line in _loss_lines(loss)] or ["no line"]),
-        Section("notes", notes or ["none"]),
-    ]
-
-
 def loss_warnings(trace: Trace) -> list[str]:
     """Return what of the input is missing from the result, a message for each kind of loss."""
     warnings = []
@@ -146,7 +120,7 @@ def loss_warnings(trace: Trace) -> list[str]:
         what = f"{counted(lost, 'event')} lost by the recorder, what they did is missing"
         warnings.append(f"warning: {trace.path}: {what}\nhint: record again with a larger buffer")
     for loss in trace.losses:
-        first, *places = _loss_lines(loss)
+        first, *places = loss_lines(loss)
         warnings.append("\n".join([f"warning: {trace.path}: {first}", *places]))
     return warnings
 
@@ -329,7 +303,7 @@ def _finding_lines(findings: Mapping[str, int | None]) -> list[str]:
     return lines or ["none"]
 
 
-def _loss_lines(loss: Loss) -> list[str]:
+def loss_lines(loss: Loss) -> list[str]:
     """Return one kind of unreadable lines: how many, why, and where the first few are."""
     lines = [f"{counted(loss.count, 'line')} could not be read: {loss.reason} ({loss.code})"]
     for line, column, text in loss.places:
@@ -338,12 +312,6 @@ def _loss_lines(loss: Loss) -> list[str]:
     return lines
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def count_list(counts: Mapping[str, int]) -> str:
+    """Return counts by name as running text: ``mmap 2, exit 1``."""
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
-
-
-def _starting_point(metadata: TraceMetadata) -> str:
-    if metadata.complete:
-        return "each starts from a known image"
-    known = len(metadata.known_pids)
-    return f"{known:,} known from a snapshot of the start, others by fork and exec as far as recorded"

@@ -130,10 +130,15 @@ class Trace:
         Opens a new pass over the input; called once for each pass.
     once : bool, optional
         The input can be read only once (a pipe). `table` keeps the events and lifts that limit.
+    parts : int, optional
+        Files that hold it: those of single CPUs, rotated pipes.
     """
 
-    def __init__(self, path: str, open_stream: Callable[[], EventStream], once: bool = False) -> None:
+    def __init__(
+        self, path: str, open_stream: Callable[[], EventStream], once: bool = False, parts: int = 1
+    ) -> None:
         self.path = path
+        self.parts = parts
         self._open_stream = open_stream
         self._once = once
         self._stream: EventStream | None = None

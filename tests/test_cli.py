@@ -262,13 +262,23 @@ def test_a_word_outside_the_scenario_grammar_is_marked():
 # --- inspect, convert, report, samples ---
 
 
-def test_inspect_fits_one_screen():
-    done = run("inspect", "zoo")
-    assert done.exit_code == 0
+@pytest.mark.parametrize("name", ["zoo", "zoo-overwrite", "swapfork", "pycow", "tiny-sh", "split-order"])
+def test_inspect_fits_one_screen(name: str):
+    done = run("inspect", name)
+    assert done.exit_code == (3 if name == "zoo-overwrite" else 0)
     lines = done.stdout.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    for word in ("ftrace", "mmap", "write_fault", "fork", "processes", "lost", "unreadable"):
+    for word in (
+        "trace",
+        "mmap",
+        "write_fault",
+        "processes",
+        "read:",
+        "lost",
+        "unreadable",
+        "tells mappings",
+    ):
         assert word in done.stdout
 
 

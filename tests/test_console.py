@@ -12,8 +12,9 @@ from anonvma_trace import console
 from anonvma_trace.errors import TraceSyntaxError
 from anonvma_trace.events import TraceMetadata
 from anonvma_trace.result_tables import ResultTables
-from anonvma_trace.summary_text import diagnostics_section, loss_warnings, summary_sections, survey_sections
+from anonvma_trace.summary_text import diagnostics_section, loss_warnings, summary_sections
 from anonvma_trace.survey import TraceSurvey
+from anonvma_trace.survey_text import survey_sections
 from anonvma_trace.tables import TABLES, empty_summary
 from anonvma_trace.trace import Diagnostic, Loss, Trace
 

@@ -135,7 +135,7 @@ def open_trace(paths: list[str], *, maps: Sequence[str] = (), format: str | None
 
     once = not all(source.rewindable for source in sources)
     path = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return Trace(path, open_stream, once=once)
+    return Trace(path, open_stream, once=once, parts=len(paths))
 
 
 def scenario_trace(text: str) -> Trace:

@@ -114,25 +114,26 @@ class ReclaimRows:
         told = []
         if counts.faults_allocating:
             message = (
-                f"{_share(counts.faults_named, counts.faults_allocating)} faults that allocated a page were joined "
-                "with its number (mm_page_alloc), the column `frame`"
+                f"{_share(counts.faults_named, counts.faults_allocating)} faults that took a page are joined "
+                "with it (mm_page_alloc; column `frame`)"
             )
             if counts.faults_ambiguous:
-                message += f"; {counts.faults_ambiguous} swap-ins read other pages ahead: which was theirs is not told"
+                message += (
+                    f"; {counts.faults_ambiguous:,} read others ahead: which page was theirs is not told"
+                )
             told.append(Diagnostic("info", "pages-named", message))
         if self._knows == _NAMED:
             message = (
-                f"reclaim is named: {_share(counts.written_named, counts.pages_written)} pages that "
-                "mm_vmscan_write_folio wrote were joined with the fault that took them and are `swap_out` rows"
+                f"reclaim is named: {_share(counts.written_named, counts.pages_written)} pages that it wrote "
+                "(mm_vmscan_write_folio) are joined with the fault that took them: `swap_out` rows"
             )
             if counts.clean_named:
-                message += f", and {counts.clean_named} that were freed without writing, their copy in swap being good"
+                message += f"; so are {counts.clean_named:,} freed unwritten, their copy in swap being good"
             told.append(Diagnostic("info", "reclaim-named", message))
         elif self.n_scans:
             message = (
-                f"reclaim is counted: no event names a page, so that {self.n_scans} `scan` rows tell how many pages "
-                "were looked at and the replay chooses them; record vmscan:mm_vmscan_write_folio and "
-                "kmem:mm_page_alloc to name them"
+                f"reclaim is counted: no event names a page, so that {self.n_scans:,} `scan` rows tell how many were "
+                "looked at and the replay chooses them; record mm_vmscan_write_folio and mm_page_alloc to name them"
             )
             told.append(Diagnostic("info", "reclaim-counted", message))
         if self._named_late:
@@ -153,4 +154,4 @@ class ReclaimRows:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part} of {whole} ({100 * part / whole:.1f} %)" if whole else "0 of 0"
+    return f"{part:,} of {whole:,} ({100 * part / whole:.1f} %)" if whole else "0 of 0"

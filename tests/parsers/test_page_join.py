@@ -112,7 +112,7 @@ def test_of_pages_read_ahead_none_is_taken(tmp_path):
     rows_of(stream)
     told = {found.code: found.message for found in stream.diagnostics}
     assert "0 of 1 (0.0 %)" in told["pages-named"]
-    assert "1 swap-ins" in told["pages-named"]
+    assert "1 read others ahead" in told["pages-named"]
 
 
 def test_without_rss_stat_the_last_page_of_a_write_is_the_copy(tmp_path):
