@@ -722,7 +722,7 @@ def _is_trace_cmd_header(data, begin, end):
     return word in (_CPUS, _VERSION, _CPU_BLANK)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def scan_lines(
     data,
     line_ends,

@@ -29,6 +29,7 @@ from .native_block import (
 )
 from .native_rows import NativeRows
 from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
+from .read_ahead import read_ahead
 from .source import Source
 
 BLOCK_BYTES = 8 << 20
@@ -200,7 +201,7 @@ class NativeStream:
         """Yield the events in file order; a loss mark without a time has that of the event behind it."""
         waiting = no_events()  # loss marks at the end of a block
         last_ts = 0
-        for read in self._blocks_read(source, reader):
+        for read in read_ahead(self._blocks_read(source, reader)):
             block = concatenate([waiting, read])
             without_time = block.ts == NO_TIME
             timed = np.flatnonzero(~without_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -223,7 +224,7 @@ class TaskEvents:
 
     def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
         """Look at the task events of a block in order."""
-        steps = {
+        steps: dict[int, Callable[[TaskWalk, int], None]] = {
             Family.NEWTASK: self._newtask,
             Family.FORK: self._sched_fork,
             Family.EXEC: self._exec,
@@ -245,7 +246,7 @@ class TaskEvents:
             while met < len(strangers) and strangers[met][0] <= event:
                 self.tasks.meet(*strangers[met])
                 met += 1
-            steps[Family(int(family[event]))](walk, event)
+            steps[int(family[event])](walk, event)
         for stranger in strangers[met:]:
             self.tasks.meet(*stranger)
         return walk
