@@ -1,7 +1,7 @@
 """The time from ftrace text to the event table, beside a plain Python loop over a regular expression.
 
-``python -m benchmarks.parsing [--megabytes 300]`` makes the text of a bundled sample, repeated with later times, and
-prints lines per second of each, and the peak memory of a process that does nothing else.
+``python -m benchmarks.parsing [--megabytes 300] [--sample NAME]`` makes the text of a sample, repeated with later
+times, and prints lines per second of each, and the peak memory of a process that does nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anonvma_trace.events import EVENT_SCHEMA
 from anonvma_trace.parsers.source import open_source
 from anonvma_trace.samples import get_sample
 
-SAMPLE = "zoo"
+SAMPLE = "zoo"  # many kinds of events: one line in fourteen is about tasks
 LOOP_MEGABYTES = 20  # the loop's speed does not depend on the length
 
 _TIME = re.compile(rb" (\d+)\.\d{6}: ")
@@ -50,12 +50,12 @@ _CALLS = {
 }
 
 
-def write_text(path: Path, megabytes: float) -> int:
+def write_text(path: Path, sample: str, megabytes: float) -> int:
     """Write the sample's events again and again, each time a second later; returns how many lines.
 
     Who was there from the start goes on for ever: its events would be those of the dead from the second time on.
     """
-    with open_source(str(get_sample(SAMPLE).path)) as source:
+    with open_source(str(get_sample(sample).path)) as source:
         lines = [line for line in b"".join(source.blocks()).split(b"\n") if line and line[:1] != b"#"]
     born = {found[1] for line in lines if (found := _NEWTASK.search(line))}
     lines = [line for line in lines if not (found := _EXIT.search(line)) or found[1] in born]
@@ -171,10 +171,10 @@ def read_here(path: str) -> None:
     )
 
 
-def figures(megabytes: float, folder: Path) -> Iterator[tuple[str, str]]:
+def figures(sample: str, megabytes: float, folder: Path) -> Iterator[tuple[str, str]]:
     """Measure, and yield name and value of each figure."""
     path = folder / "big.ftrace"
-    lines = write_text(path, megabytes)
+    lines = write_text(path, sample, megabytes)
     yield "text", f"{path.stat().st_size / 1e6:,.0f} MB, {lines:,} lines"
     start = time.perf_counter()
     subprocess.run(["wc", "-l", str(path)], check=True, stdout=subprocess.DEVNULL)
@@ -192,12 +192,15 @@ def figures(megabytes: float, folder: Path) -> Iterator[tuple[str, str]]:
     yield "event table, peak memory", f"{run['peak_mb']:.0f} MB"
 
 
-def main(megabytes: Annotated[float, typer.Option(help="Length of the text.", min=1)] = 300) -> None:
+def main(
+    megabytes: Annotated[float, typer.Option(help="Length of the text.", min=1)] = 300,
+    sample: Annotated[str, typer.Option(help="The recording that is repeated.")] = SAMPLE,
+) -> None:
     """Measure the parser of ftrace text."""
     console = Console()
     table = Table("figure", "measured", title="ftrace text to the event table")
     with tempfile.TemporaryDirectory() as folder, console.status("measuring"):
-        for row in figures(megabytes, Path(folder)):
+        for row in figures(sample, megabytes, Path(folder)):
             table.add_row(*row)
     console.print(table)
 

@@ -9,6 +9,8 @@ throughout; 64-bit values keep their bits (an error is printed as 0xffffffffffff
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -72,19 +74,25 @@ TID, TGID, CPU, TS, KIND, TEXT_BEGIN, TEXT_END, COMM_BEGIN, COMM_END, FAULT, FAU
 N_COLUMNS = 11
 
 
-@njit(cache=True)
+# Nothing here allocates. Without `_nrt=False` numba counts references to every array at every call, which took
+# most of the time; the option is not documented, hence the bounded numba range in pyproject.toml.
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_compiled = njit(**_OPTIONS)
+
+
+@_compiled
 def _skip_blanks(data, at, end):
     while at < end and data[at] == 32:
         at += 1
     return at
 
 
-@njit(cache=True)
+@_compiled
 def _is_digit(byte):
     return 48 <= byte <= 57
 
 
-@njit(cache=True)
+@_compiled
 def _hex_digit(byte):
     if 48 <= byte <= 57:
         return byte - 48
@@ -95,7 +103,7 @@ def _hex_digit(byte):
     return -1
 
 
-@njit(cache=True)
+@_compiled
 def _read_decimal(data, at, end):
     """Read up to 18 digits; the second result is `at` itself if there is none."""
     value = 0
@@ -109,7 +117,7 @@ def _read_decimal(data, at, end):
     return value, at
 
 
-@njit(cache=True)
+@_compiled
 def _read_hex(data, at, end):
     """Read up to 16 hexadecimal digits as a signed 64-bit number."""
     high = 0
@@ -127,7 +135,7 @@ def _read_hex(data, at, end):
     return (high << 32) | low, at
 
 
-@njit(cache=True)
+@_compiled
 def _ends_value(data, at, end):
     if at >= end:
         return True
@@ -135,12 +143,12 @@ def _ends_value(data, at, end):
     return byte == 32 or byte == 44 or byte == 41  # blank , )
 
 
-@njit(cache=True)
+@_compiled
 def _has_0x(data, at, end):
     return at + 2 < end and data[at] == 48 and (data[at + 1] == 120 or data[at + 1] == 88)
 
 
-@njit(cache=True)
+@_compiled
 def _read_value(data, at, end, form, strict):
     """Read a field's value; the second result is where it ends, or -1 if it is none.
 
@@ -190,7 +198,7 @@ def _read_value(data, at, end, form, strict):
     return value, stop
 
 
-@njit(cache=True)
+@_compiled
 def _read_words(data, at, end, word_bits):
     """Read words with | between them: the bits of those that the table names; always a value."""
     bits = 0
@@ -206,7 +214,7 @@ def _read_words(data, at, end, word_bits):
     return bits | _find_word(word_bits, hashed), at
 
 
-@njit(cache=True)
+@_compiled
 def _find_word(words, hashed):
     """Return what a sorted table holds for a hash; 0 if it is not there."""
     low = 0
@@ -222,7 +230,7 @@ def _find_word(words, hashed):
     return _OTHER
 
 
-@njit(cache=True)
+@_compiled
 def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args, line):
     """Read ``name=value name=value`` (separator ``=``) or ``name: value, name: value`` (``:``).
 
@@ -270,7 +278,7 @@ def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args
             at += 1
 
 
-@njit(cache=True)
+@_compiled
 def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     """Read ``name=value …``, ``name: value, …``, or one value alone, which is that of the event's first field.
 
@@ -296,7 +304,7 @@ def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     return 1 << slot, 0, 0
 
 
-@njit(cache=True)
+@_compiled
 def _find_last(data, begin, end, name, name_begin, name_end):
     """Return where the field ``name=`` stands last in data[begin:end], after a blank or at begin; else -1."""
     length = name_end - name_begin
@@ -312,7 +320,7 @@ def _find_last(data, begin, end, name, name_begin, name_end):
     return -1
 
 
-@njit(cache=True)
+@_compiled
 def _read_text_fields(data, begin, end, kind, layout, text_name, args, line):
     """Read fields of which some are text: from the right, because text may hold anything, ``name=`` too.
 
@@ -350,7 +358,7 @@ def _read_text_fields(data, begin, end, kind, layout, text_name, args, line):
     return found, 0, 0, kept_begin, kept_end
 
 
-@njit(cache=True)
+@_compiled
 def _read_time(data, at, end):
     """Read ``seconds.fraction:``; returns ns and where the colon ends (- 1 - place if it is no time)."""
     seconds, stop = _read_decimal(data, at, end)
@@ -369,7 +377,7 @@ def _read_time(data, at, end):
     return seconds * _NS_PER_SECOND + fraction, stop + 1
 
 
-@njit(cache=True)
+@_compiled
 def _read_relative_time(data, at, end):
     """Read what options/latency-format prints, ``19938us! :``; results as `_read_time`."""
     micros, stop = _read_decimal(data, at, end)
@@ -389,7 +397,7 @@ def _read_relative_time(data, at, end):
     return micros * _NS_PER_US, stop + 1
 
 
-@njit(cache=True)
+@_compiled
 def _read_context(data, dash, end, rows, line):
     """Read everything from the ``-`` before the tid to the event; fills TID, TGID, CPU, TS of row `line`.
 
@@ -455,7 +463,7 @@ def _read_context(data, dash, end, rows, line):
     return 0, _skip_blanks(data, stop, end)
 
 
-@njit(cache=True)
+@_compiled
 def _read_head(data, begin, end, rows, line):
     """Read the columns before the event, whatever the name holds; fills COMM_BEGIN and COMM_END too.
 
@@ -486,7 +494,7 @@ def _read_head(data, begin, end, rows, line):
     return fault, at
 
 
-@njit(cache=True)
+@_compiled
 def _four_bytes(data, at, end):
     """Return the four bytes at `at` as one number, for comparisons; 0 if there are not so many."""
     if at + 4 > end:
@@ -494,12 +502,12 @@ def _four_bytes(data, at, end):
     return (int(data[at]) << 24) | (int(data[at + 1]) << 16) | (int(data[at + 2]) << 8) | int(data[at + 3])
 
 
-@njit(cache=True)
+@_compiled
 def _is_word(byte):
     return 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57 or byte == 95
 
 
-@njit(cache=True)
+@_compiled
 def _read_tid(data, at, end):
     """Read a tid of perf; a task that was gone already is printed as -1 and read as 0."""
     if at < end and data[at] == 45:
@@ -508,7 +516,7 @@ def _read_tid(data, at, end):
     return _read_decimal(data, at, end)
 
 
-@njit(cache=True)
+@_compiled
 def _read_perf_context(data, at, end, rows, line):
     """Read ``pid/tid [cpu] seconds:`` and what stands before the event's own name; results as `_read_context`.
 
@@ -551,7 +559,7 @@ def _read_perf_context(data, at, end, rows, line):
     return 0, at
 
 
-@njit(cache=True)
+@_compiled
 def _read_perf_head(data, begin, end, rows, line):
     """Read the columns of perf script before the event; fills COMM_BEGIN and COMM_END too.
 
@@ -582,7 +590,7 @@ def _read_perf_head(data, begin, end, rows, line):
     return fault, at
 
 
-@njit(cache=True)
+@_compiled
 def _after_buffer_name(data, begin, end):
     """Return where a line of trace-cmd begins behind ``buffer: ``, the name of an instance.
 
@@ -596,7 +604,7 @@ def _after_buffer_name(data, begin, end):
     return begin
 
 
-@njit(cache=True)
+@_compiled
 def _read_loss(data, begin, end, rows, args, line):
     """Read ``CPU:n [LOST m EVENTS]`` or ``CPU:n [m EVENTS DROPPED]``; without m the number is not known (0)."""
     cpu, at = _read_decimal(data, begin + 4, end)
@@ -619,7 +627,7 @@ def _read_loss(data, begin, end, rows, args, line):
     return 0, at
 
 
-@njit(cache=True)
+@_compiled
 def _read_event(
     data, at, end, style, words, fields, layout, required, text_name, word_bits, rows, args, line
 ):
@@ -692,7 +700,7 @@ def _read_event(
     return fault, fault_at
 
 
-@njit(cache=True)
+@_compiled
 def _forget_known_name(data, remembered, rows, line):
     """Set COMM_BEGIN to -1 where the task's name is the one last seen for its tid."""
     hashed = 0
@@ -705,7 +713,7 @@ def _forget_known_name(data, remembered, rows, line):
         remembered[place, 0], remembered[place, 1] = rows[line, TID], hashed
 
 
-@njit(cache=True)
+@_compiled
 def _is_frame(data, begin, end, tool):
     """Tell whether the line is a frame of a stack trace, which belongs to the event above it."""
     if tool == PERF_SCRIPT:
@@ -715,14 +723,14 @@ def _is_frame(data, begin, end, tool):
     return _four_bytes(data, begin, end) == _ARROW
 
 
-@njit(cache=True)
+@_compiled
 def _is_trace_cmd_header(data, begin, end):
     """Tell whether this is ``cpus=n``, ``version = n`` or ``CPU n is empty``."""
     word = _four_bytes(data, begin, end)
     return word in (_CPUS, _VERSION, _CPU_BLANK)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def scan_lines(
     data,
     line_ends,

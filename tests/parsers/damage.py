@@ -82,7 +82,7 @@ class Damaged:
         found = self.outcome(self.text[:at])
         complete = self.text.count(b"\n", 0, at)  # lines before the one that was cut
         if found.refused:
-            return [] if complete < 3 or not self.rows_up_to(complete) else [f"cut at {at}: refused"]
+            return [f"cut at {at}: refused"] if complete >= 3 and self.has_events(complete) else []
         wrong = self.changed(found, complete + 1, 0)
         wrong = {line for line in wrong if line <= complete}
         problems = self.problems_of(found, {complete + 1})
@@ -125,8 +125,9 @@ class Damaged:
         rows = rows_by_line.get(line, Counter())
         return Counter(row[:1] + row[2:] for row in rows.elements()) if of_unknown_process else rows
 
-    def rows_up_to(self, line):
-        return [each for each in self.whole.rows if each <= line]
+    def has_events(self, line):
+        """Tell whether rows come from the lines up to `line`; a header alone may tell a loss."""
+        return any(row[0] != "lost" for each, rows in self.whole.rows.items() if each <= line for row in rows)
 
     def changed(self, found, line, shift, of_unknown_process=False):
         """Return the untouched lines, as numbered in the whole text, whose rows are not those of the whole.
