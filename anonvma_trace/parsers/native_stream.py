@@ -17,6 +17,7 @@ import pyarrow as pa
 from ..errors import EmptyTraceError, ParserBug
 from ..events import TraceMetadata
 from ..trace import Diagnostic, Loss
+from .embedded import embedded_snapshots
 from .losses import LossLog
 from .native_block import (
     NO_TIME,
@@ -129,8 +130,10 @@ class NativeStream:
         self._lines_read = 0
         self._losses = LossLog()
         texts = Names()
+        snapshots = [snapshot for source in sources for snapshot in embedded_snapshots(source)]
+        snapshots += read_snapshots(maps, IMAGE_WHYS)
         images: list[Snapshot] = []
-        self._rows = NativeRows(texts, read_snapshots(maps, IMAGE_WHYS), images, has_markers)
+        self._rows = NativeRows(texts, snapshots, images, has_markers)
         self._readers = [open_reader(source, texts, self._losses) for source in sources]
         for reader in self._readers:
             reader.images = images

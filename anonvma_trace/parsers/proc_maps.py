@@ -11,13 +11,14 @@ A file of snapshots is a sequence of blocks::
     # END n=2
 
 ``why`` is start (tracing was switched on), exec (just after an execve), mark or exit. Other lines that begin
-with ``#`` and the lines of other sections are passed over.
+with ``#`` and the lines of other sections are passed over. In a recording that holds its own snapshots every
+line of them stands behind a ``#`` (`embedded`), and what comes after the blocks is left alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import NamedTuple
@@ -41,6 +42,9 @@ _PID_OF_FILE = re.compile(r"\d+")
 
 WHYS = ("start", "exec", "mark", "exit")
 """Occasions of a snapshot."""
+
+_EVENTS_BEGIN = "# tracer:"
+"""Begins the events of a recording that holds its own snapshots."""
 
 IMAGE_WHYS = ("start", "exec")
 """Those that ``--maps`` uses; the others are for ``--validate``."""
@@ -224,44 +228,105 @@ def parse_plain_maps(lines: Iterator[str], path: str, pid: int) -> Snapshot:
     return snapshot
 
 
-def parse_snapshot_blocks(lines: Iterator[str], path: str) -> Iterator[Snapshot]:
-    """Yield the blocks of a file of snapshots in file order; a block without its ``# END`` is an error."""
-    snapshot: Snapshot | None = None
-    section = ""
-    number = 0
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("#"):
-            word = line[2:].split(" ", 1)[0]
+def parse_snapshot_blocks(
+    lines: Iterator[str], path: str, on_damage: Callable[[TraceSyntaxError], None] | None = None
+) -> Iterator[Snapshot]:
+    """Yield the blocks of a file of snapshots in file order.
+
+    Parameters
+    ----------
+    lines : iterator of str
+        Without their line ends.
+    path : str
+        Where they come from, for messages.
+    on_damage : callable, optional
+        Takes the error of a line that cannot be read, which is then left out, in place of it being raised; a
+        block that was cut off is handed out as far as it goes.
+
+    Raises
+    ------
+    TraceSyntaxError
+        A line cannot be read, or a block has no ``# END``.
+    """
+    return _BlockParser(path, on_damage or _raise).parse(lines)
+
+
+def _raise(error: TraceSyntaxError) -> None:
+    raise error
+
+
+class _BlockParser:
+    """Reads blocks line by line."""
+
+    def __init__(self, path: str, on_damage: Callable[[TraceSyntaxError], None]) -> None:
+        self._path = path
+        self._on_damage = on_damage
+        self._snapshot: Snapshot | None = None
+        self._section = ""
+
+    def parse(self, lines: Iterator[str]) -> Iterator[Snapshot]:
+        number = n_blocks = 0
+        for number, line in enumerate(lines, start=1):
+            if n_blocks and line.startswith(_EVENTS_BEGIN) and self._snapshot is None:
+                return
+            finished = self._take(line, number)
+            if finished is not None:
+                n_blocks += 1
+                yield finished
+        if self._snapshot is None:
+            return
+        self._miss_end(number, "the end of the file")
+        yield self._snapshot
+
+    def _take(self, line: str, number: int) -> Snapshot | None:
+        """Take in a line; return the snapshot that it ends."""
+        try:
+            word = line[2:].split(" ", 1)[0] if line.startswith("#") else ""
             if word == "SNAP":
-                snapshot, section = _parse_header(line, path, number), ""
-            elif word == "END" and snapshot is not None:
-                yield snapshot
-                snapshot, section = None, ""
+                if self._snapshot is not None:
+                    self._miss_end(number, "the next snapshot")
+                cut_off, self._snapshot, self._section = self._snapshot, None, ""
+                self._snapshot = _parse_header(line, self._path, number)
+                return cut_off
+            if word == "END" and self._snapshot is not None:
+                finished, self._snapshot, self._section = self._snapshot, None, ""
+                return finished
             elif word in ("MAPS", "SMAPS", "PAGES"):
-                section = word
-        elif snapshot is None:
-            if line.strip():
+                self._section = word
+            elif self._snapshot is not None:
+                self._take_content(self._snapshot, line, number)
+            elif line.strip() and not line.startswith("#"):
                 raise TraceSyntaxError(
-                    path,
+                    self._path,
                     number,
                     1,
                     expected="a line '# SNAP n=… why=… t_mono=… pid=…' before the mappings",
                     found=repr(line[:100]),
                     hint="plain /proc/PID/maps text must not begin with '#'",
                 )
-        elif section == "MAPS":
-            snapshot.mappings.append(parse_mapping(line, path, number))
-        elif section == "PAGES" and line:
-            _check_page_line(line, path, number)
-            snapshot.page_lines.append(line)
-    if snapshot is not None:
-        raise TraceSyntaxError(
-            path,
-            number,
-            expected=f"'# END' of the snapshot that begins in line {snapshot.line}",
-            found="the end of the file",
-            hint="the file was cut off: copy it again, or delete the incomplete snapshot",
+        except TraceSyntaxError as error:
+            self._on_damage(error)
+        return None
+
+    def _miss_end(self, number: int, found: str) -> None:
+        assert self._snapshot is not None
+        self._on_damage(
+            TraceSyntaxError(
+                self._path,
+                number,
+                expected=f"'# END' of the snapshot that begins in line {self._snapshot.line}",
+                found=found,
+                hint="the file was cut off: copy it again, or delete the incomplete snapshot",
+            )
         )
+
+    def _take_content(self, snapshot: Snapshot, line: str, number: int) -> None:
+        content = line.removeprefix("# ")
+        if self._section == "MAPS":
+            snapshot.mappings.append(parse_mapping(content, self._path, number))
+        elif self._section == "PAGES" and content:
+            _check_page_line(content, self._path, number)
+            snapshot.page_lines.append(content)
 
 
 def _parse_header(line: str, path: str, number: int) -> Snapshot:

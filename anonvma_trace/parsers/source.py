@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import lzma
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -35,6 +36,8 @@ LONGEST_LINE = 1 << 20
 _RAW_BYTES = 1 << 20
 # Compressed input is read in small pieces, because one piece can become a thousand times as large.
 _COMPRESSED_BYTES = 16 << 10
+# More than a few lines of any format.
+_OVERLAP_BYTES = 64 << 10
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -70,7 +73,7 @@ class Source:
     path : str
         As the user gave it; ``-`` is standard input.
     head : bytes
-        The first 64 KiB (decompressed); `blocks` still hands them out.
+        The first 64 KiB (decompressed), more after `read_ahead`; `blocks` still hands them out.
     bytes_read, bytes_total : int
         Progress in bytes as stored; total 0 where it is unknown (a pipe).
     losses : LossLog
@@ -154,6 +157,34 @@ class Source:
         if rest or too_long:
             yield rest or b"\n"
 
+    def read_ahead(self, end: re.Pattern[bytes]) -> bytes:
+        """Read the input up to a place; `blocks` still hands all of it out.
+
+        Parameters
+        ----------
+        end : re.Pattern
+            What stands at the place, at most a few short lines; only its first match counts.
+
+        Returns
+        -------
+        bytes
+            What is before the place; the whole input if there is none.
+
+        Raises
+        ------
+        TraceAccessError
+            The input cannot be read on.
+        """
+        read = next(self._chunks, b"")
+        found = end.search(read)
+        while found is None and (more := next(self._chunks, b"")):
+            searched = max(0, len(read) - _OVERLAP_BYTES)
+            read += more
+            found = end.search(read, searched)
+        self.head = read
+        self._put_back(read)
+        return read if found is None else read[: found.start()]
+
     def local_file(self) -> Path:
         """Return an uncompressed regular file with the input's bytes, for formats that need random access.
 
@@ -221,14 +252,17 @@ class Source:
         start = b"".join(pieces).removeprefix(_UTF8_BOM)
         if not start:
             self._refuse_nothing()
+        self._put_back(start)
+        return start[:HEAD_BYTES]
+
+    def _put_back(self, start: bytes) -> None:
         following = self._chunks
 
-        def put_back() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             yield start
             yield from following
 
-        self._chunks = put_back()
-        return start[:HEAD_BYTES]
+        self._chunks = chunks()
 
     def _refuse_nothing(self) -> None:
         for loss in self.losses.losses:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UnknownFormatError, UnsupportedTraceError
+from .embedded import holds_snapshots
 from .source import HEAD_BYTES, Source
 
 _LINES_LOOKED_AT = 400
@@ -127,7 +128,7 @@ def _is_bare_event(line: bytes) -> bool:
 
 def detect_ftrace(head: bytes) -> bool:
     """Tell whether `head` is ftrace text, also such that cannot be replayed (without a task column)."""
-    if FTRACE_HEAD.detect(head):
+    if FTRACE_HEAD.detect(head) or holds_snapshots(head):
         return True
     lines = _event_lines(head)
     return 2 * sum(1 for line in lines if _BARE_FTRACE.match(line)) > len(lines)
