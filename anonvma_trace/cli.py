@@ -306,6 +306,51 @@ def report(
     return _finish(trace)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_command
+def record(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            dir_okay=False,
+            help="Recording to write; compressed if it is named .zst, .gz or .xz.",
+        ),
+    ],
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", help="What to run and record.", show_default=False),
+    ],
+    buffer_size: Annotated[
+        str | None,
+        typer.Option(
+            "--buffer-size",
+            metavar="SIZE",
+            help="Buffer of each CPU, e.g. 256M; 64M unless memory is short. Events that do not fit are lost.",
+            show_default=False,
+        ),
+    ] = None,
+    reclaim: Annotated[
+        bool, typer.Option("--reclaim", help="Record page reclaim too (many more events).")
+    ] = False,
+    debug: DebugOption = False,
+) -> int:
+    """Record a command and its children with the kernel's tracing (as root), ready to be replayed."""
+    from . import console
+    from .recording import parse_size_kb, record_command
+    from .recording.report import recording_lines
+
+    buffer_kb = None if buffer_size is None else parse_size_kb(buffer_size)
+    recording = record_command(
+        command, output, buffer_kb=buffer_kb, reclaim=reclaim, tell=console.print_message
+    )
+    for line in recording_lines(recording):
+        console.print_message(line)
+    return INCOMPLETE if recording.lost_events else DONE
+
+
 @app.command()
 @_command
 def samples(json: JsonOption = False, debug: DebugOption = False) -> int:

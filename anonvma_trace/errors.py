@@ -89,6 +89,12 @@ class OutputError(TraceError):
     code = "output"
 
 
+class RecordingError(TraceError):
+    """A command cannot be recorded: no permission, no tracing in this kernel, no such command."""
+
+    code = "recording"
+
+
 class UsageError(TraceError):
     """The call itself is wrong: an unknown scheme, rule, option or sample, arguments that exclude each other."""
 
