@@ -306,6 +306,14 @@ def report(
     return _finish(trace)
 
 
+def _print_bpftrace(wanted: bool) -> None:
+    if wanted:
+        from .recording import bpftrace_script
+
+        print(bpftrace_script(), end="")
+        raise typer.Exit
+
+
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_command
 def record(
@@ -334,6 +342,15 @@ def record(
     ] = None,
     reclaim: Annotated[
         bool, typer.Option("--reclaim", help="Record page reclaim too (many more events).")
+    ] = False,
+    print_bpftrace: Annotated[
+        bool,
+        typer.Option(
+            "--print-bpftrace",
+            help="Record nothing: print a bpftrace script whose output can be replayed, and leave.",
+            callback=_print_bpftrace,
+            is_eager=True,
+        ),
     ] = False,
     debug: DebugOption = False,
 ) -> int:

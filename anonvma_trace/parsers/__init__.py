@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import EmptyTraceError, UnknownFormatError, UsageError, did_you_mean
 from ..trace import EventStream, Trace
+from .bpftrace_head import detect_bpftrace
 from .foreign import describe_foreign
 from .scenario import TEXT_PATH, ScenarioStream, detect_scenario, open_scenario
 from .source import Source, open_source
@@ -63,6 +64,12 @@ def _open_perf_script(sources: list[Source], maps: list[str]) -> EventStream:
     return PerfScriptStream(sources, maps)
 
 
+def _open_bpftrace(sources: list[Source], maps: list[str]) -> EventStream:
+    from .bpftrace import BpftraceStream
+
+    return BpftraceStream(sources, maps)
+
+
 def _table(
     open_part: Callable[[list[Source]], EventStream],
 ) -> Callable[[list[Source], list[str]], EventStream]:
@@ -87,6 +94,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "perf-script", PERF_SCRIPT_HEAD.title, PERF_SCRIPT_HEAD.detect, _open_perf_script, takes_maps=True
     ),
+    Format("bpftrace", "output of a bpftrace script", detect_bpftrace, _open_bpftrace, takes_maps=True),
 )
 """All formats, in the order in which they are tried."""
 

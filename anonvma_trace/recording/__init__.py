@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from .recorder import DEFAULT_BUFFER_KB, Recording, record_command
 from .sizes import parse_size_kb
 
-__all__ = ["DEFAULT_BUFFER_KB", "Recording", "parse_size_kb", "record_command"]
+__all__ = ["DEFAULT_BUFFER_KB", "Recording", "bpftrace_script", "parse_size_kb", "record_command"]
+
+
+def bpftrace_script() -> str:
+    """Return the bpftrace script whose output the format ``bpftrace`` is."""
+    return files(__package__).joinpath("memory.bt").read_text(encoding="utf-8")

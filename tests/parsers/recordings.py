@@ -19,7 +19,7 @@ class Recording:
     ----------
     path : Path
     run : str
-        What was recorded; several tools recorded the same run where they share that and the folder.
+        What was recorded; several tools recorded the same run where they share that.
     tool : str
         As in the file's name; the format is the same, but for ``ftrace-pipe``.
     """

@@ -81,7 +81,7 @@ def runs_of_several(found):
     groups = defaultdict(list)
     for recording in found:
         if recording.tool != "ftrace-pipe":
-            groups[recording.path.parent, recording.run].append(recording)
+            groups[recording.run].append(recording)
     for group in groups.values():
         reference = next((recording for recording in group if recording.tool == "ftrace"), None)
         others = [recording for recording in group if recording is not reference]

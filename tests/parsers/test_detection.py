@@ -34,10 +34,16 @@ PERF_SCRIPT = b"""\
 CSV = b"ts,pid,op\n1,1,exit\n"
 JSON_LINES = b'{"ts": 1, "pid": 1, "op": "exit"}\n'
 SCENARIO = b"map 16 20 rw; w 16\n"
+BPFTRACE = b"""\
+Attaching 18 probes...
+#bt nsecs cpu pid tid comm event fields
+2149269998462 1 32261 32261 sh fault addr=0xa64dd8 ip=0x543e83 err=0x7
+"""
 TEXTS = {
     "ftrace": FTRACE,
     "trace-cmd": TRACE_CMD,
     "perf-script": PERF_SCRIPT,
+    "bpftrace": BPFTRACE,
     "csv": CSV,
     "jsonl": JSON_LINES,
     "scenario": SCENARIO,
