@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from .recorder import DEFAULT_BUFFER_KB, Recording, record_command
+from .recorder import DEFAULT_BUFFER_KB, record_command
+from .recording import Recording
 from .sizes import parse_size_kb
 
 __all__ = ["DEFAULT_BUFFER_KB", "Recording", "bpftrace_script", "parse_size_kb", "record_command"]

@@ -7,57 +7,23 @@ import platform
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import RecordingError
 from .held_signals import held_signals
 from .output_file import output_file
 from .pagemap import PAGE_SIZE
+from .perf import perf_is_there, record_with_perf
+from .recording import Recording, not_executable
 from .snapshots import SnapshotWriter
 from .tracees import CommandNotStarted, Tracees
-from .tracefs import Instance, find_tracefs
+from .tracefs import Instance, TracefsRefused, events_directory, find_tracefs
 
 FIRST_LINE = "# anonvma-trace recording: snapshots of address spaces as comments, then ftrace text"
 """Begins a recording, whatever follows it."""
 
 DEFAULT_BUFFER_KB = 64 << 10
 _SHARE_OF_MEMORY = 4  # the default takes at most this part of what is free
-
-
-@dataclass
-class Recording:
-    """What was recorded.
-
-    Attributes
-    ----------
-    path : Path
-        The file written.
-    command_status : int
-        Exit status of the command; -N if signal N killed it.
-    events, lost_events : int
-        Events in the file; events that did not fit into the buffers.
-    processes : int
-        Processes, the command itself included.
-    snapshots : dict of str to int
-        Snapshots by occasion: ``start``, ``exec``, ``exit``.
-    buffer_kb : int
-        Size of the buffer of each CPU.
-    size_bytes : int
-        Size of the file.
-    missing_events : list of str
-        Events that the kernel does not have and that a replay misses.
-    """
-
-    path: Path
-    command_status: int = 0
-    events: int = 0
-    lost_events: int = 0
-    processes: int = 0
-    snapshots: dict[str, int] = field(default_factory=dict)
-    buffer_kb: int = 0
-    size_bytes: int = 0
-    missing_events: list[str] = field(default_factory=list)
 
 
 class _Watch:
@@ -98,6 +64,8 @@ def record_command(
 ) -> Recording:
     """Run a command and record it and all that it starts, with the kernel's tracing.
 
+    Where the kernel refuses an instance of tracefs, perf records, if it is installed.
+
     Reaps every child of this process while it runs; call it from the main thread.
 
     Parameters
@@ -128,8 +96,32 @@ def record_command(
         SIGINT, SIGTERM or SIGHUP came: the processes are ended, nothing is written.
     """
     _check_page_size()
-    tracefs = find_tracefs()
-    recording = Recording(Path(output), buffer_kb=buffer_kb or _default_buffer_kb())
+    try:
+        tracefs = find_tracefs()
+        buffer_kb = buffer_kb or _default_buffer_kb()
+        return _record_with_tracefs(command, Path(output), tracefs, buffer_kb, reclaim, tell)
+    except TracefsRefused as error:
+        if not perf_is_there():
+            raise
+        tell(f"{error.where}: {error.found}; recording with perf instead, without snapshots")
+    return record_with_perf(
+        command,
+        Path(output),
+        events=events_directory(),
+        buffer_kb=buffer_kb or _default_buffer_kb(),
+        reclaim=reclaim,
+    )
+
+
+def _record_with_tracefs(
+    command: list[str],
+    output: Path,
+    tracefs: Path,
+    buffer_kb: int,
+    reclaim: bool,
+    tell: Callable[[str], None],
+) -> Recording:
+    recording = Recording(output, buffer_kb=buffer_kb)
     with held_signals(), output_file(recording.path) as file:
         file.write(_head(command).encode("utf-8", "surrogateescape"))
         with _instance(tracefs, recording.buffer_kb, reclaim) as instance:
@@ -185,12 +177,7 @@ def _follow(tracees: Tracees, command: list[str]) -> None:
         tracees.follow()
     except CommandNotStarted as failure:
         reason: OSError = failure.args[0]
-        raise RecordingError(
-            command[0],
-            expected="a program that can be executed",
-            found=reason.strerror or str(reason),
-            hint="check its name and its permissions",
-        ) from failure
+        raise not_executable(command[0], reason.strerror or str(reason)) from failure
 
 
 def _check_recorded(recording: Recording) -> None:
@@ -216,7 +203,7 @@ def _check_page_size() -> None:
 
 
 def _default_buffer_kb() -> int:
-    meminfo = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    meminfo = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     available = next((int(line.split()[1]) for line in meminfo if line.startswith("MemAvailable:")), 0)
     share = available // _SHARE_OF_MEMORY // (os.cpu_count() or 1)
     return min(DEFAULT_BUFFER_KB, max(share, 1 << 10))

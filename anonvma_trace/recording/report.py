@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import signal
 
-from .recorder import Recording
+from .recording import Recording
 from .sizes import size_text
 
 
 def recording_lines(recording: Recording) -> list[str]:
     """Return what was recorded, what is missing from it, and what to do next, line by line."""
     path = shlex.quote(str(recording.path))
-    snapshots = ", ".join(f"{count} {why}" for why, count in recording.snapshots.items())
+    snapshots = ", ".join(f"{count} {why}" for why, count in recording.snapshots.items()) or "none"
     lines = [
         f"command     {_ended(recording.command_status)}",
         f"recorded    {_counted(recording.events, 'event')}, {recording.lost_events:,} lost; "
@@ -25,10 +25,11 @@ def recording_lines(recording: Recording) -> list[str]:
         )
     if recording.lost_events:
         lines.append(
-            f"warning: the buffers of {size_text(recording.buffer_kb << 10)} for each CPU were too small, and the "
-            f"oldest events are gone: record again with --buffer-size {_larger(recording)}"
+            f"warning: the buffers of {size_text(recording.buffer_kb << 10)} for each CPU were too small, and "
+            f"events are gone: record again with --buffer-size {_larger(recording)}"
         )
-    lines.append(f"next        anonvma-trace replay {path} --validate {path}")
+    validate = f" --validate {path}" if "exit" in recording.snapshots else ""
+    lines.append(f"next        anonvma-trace replay {path}{validate}")
     return lines
 
 

@@ -34,6 +34,17 @@ _STATS_OF_LOSSES = re.compile(r"^(?:overrun|commit overrun|dropped events): (\d+
 _STATS_OF_ENTRIES = re.compile(r"^entries: (\d+)$", re.MULTILINE)
 
 
+class TracefsRefused(RecordingError):
+    """tracefs is there, but an instance cannot be made in it."""
+
+
+def events_directory() -> Path | None:
+    """Return the directory that has all events of the kernel; None if it cannot be read."""
+    mounted = _mounted_at()
+    events = mounted / "events" if mounted else None
+    return events if events and os.access(events, os.R_OK | os.X_OK) else None
+
+
 def find_tracefs() -> Path:
     """Return where tracefs is mounted and may be used.
 
@@ -59,7 +70,7 @@ def find_tracefs() -> Path:
             hint=f"mount -t tracefs none {_USUAL_PLACE} (in a container: on the host, and share the directory)",
         )
     if not os.access(mounted / "instances", os.W_OK | os.X_OK):
-        raise RecordingError(
+        raise TracefsRefused(
             str(mounted / "instances"),
             expected="a directory in which root may make an instance",
             found=_why_no_instance(mounted),
@@ -122,7 +133,10 @@ class Instance:
         try:
             self._path.mkdir()
         except OSError as error:
-            raise self._refused(self._path, error) from error
+            refused = self._refused(self._path, error)
+            raise TracefsRefused(
+                refused.path, expected=refused.expected, found=refused.found, hint=refused.hint
+            ) from error
         try:
             self._write("tracing_on", "0")
             self._write("trace_clock", "mono")
