@@ -10,8 +10,10 @@ from ..errors import EmptyTraceError, UnknownFormatError, UsageError, did_you_me
 from ..trace import EventStream, Trace
 from .bpftrace_head import detect_bpftrace
 from .foreign import describe_foreign
+from .perf_trace_head import detect_perf_trace
 from .scenario import TEXT_PATH, ScenarioStream, detect_scenario, open_scenario
 from .source import Source, open_source
+from .strace_head import detect_strace
 from .tabular import ArrowStream, ParquetStream, detect_arrow, detect_parquet
 from .text_tables import CsvStream, JsonLinesStream, detect_csv, detect_json_lines
 from .time_merge import merged_by_time
@@ -70,6 +72,18 @@ def _open_bpftrace(sources: list[Source], maps: list[str]) -> EventStream:
     return BpftraceStream(sources, maps)
 
 
+def _open_strace(sources: list[Source], maps: list[str]) -> EventStream:
+    from .strace import StraceStream
+
+    return StraceStream(sources, maps)
+
+
+def _open_perf_trace(sources: list[Source], maps: list[str]) -> EventStream:
+    from .perf_trace import PerfTraceStream
+
+    return PerfTraceStream(sources, maps)
+
+
 def _table(
     open_part: Callable[[list[Source]], EventStream],
 ) -> Callable[[list[Source], list[str]], EventStream]:
@@ -93,6 +107,10 @@ FORMATS: tuple[Format, ...] = (
     Format("trace-cmd", TRACE_CMD_HEAD.title, TRACE_CMD_HEAD.detect, _open_trace_cmd, takes_maps=True),
     Format(
         "perf-script", PERF_SCRIPT_HEAD.title, PERF_SCRIPT_HEAD.detect, _open_perf_script, takes_maps=True
+    ),
+    Format("strace", "output of strace", detect_strace, _open_strace, takes_maps=True),
+    Format(
+        "perf-trace", "output of perf trace", detect_perf_trace, _open_perf_trace, takes_maps=True
     ),
     Format("bpftrace", "output of a bpftrace script", detect_bpftrace, _open_bpftrace, takes_maps=True),
 )

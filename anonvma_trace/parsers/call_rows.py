@@ -45,6 +45,8 @@ class CallRows:
 
     Parameters
     ----------
+    texts : Names
+        What the numbers in a block's `text` stand for: of an mmap's enter, the path behind the descriptor.
     files : Names
         Names of mapped objects.
     segment_sizes : dict of int to int
@@ -58,8 +60,11 @@ class CallRows:
         Lines of the calls that became a row: two for each, one in formats that print a call on one line.
     """
 
-    def __init__(self, files: Names, segment_sizes: dict[int, int], notes: Notes) -> None:
+    def __init__(
+        self, texts: Names, files: Names, segment_sizes: dict[int, int], notes: Notes
+    ) -> None:
         self.used_lines = 0
+        self._texts = texts
         self._files = files
         self._notes = notes
         self._descriptors = Descriptors(segment_sizes)
@@ -94,7 +99,8 @@ class CallRows:
         for number in np.unique(call).tolist():
             _fill_call(rows, np.flatnonzero(call == number), number, enters, returned)
         on_two_lines = rows[LINE] != events.line[enter_of[exits[made]]]
-        left_out = self._name_objects(rows, call, enters, changes)
+        paths = events.text[enter_of[exits[made]]]
+        left_out = self._name_objects(rows, call, enters, paths, changes)
         rows, on_two_lines = np.delete(rows, left_out, axis=1), np.delete(on_two_lines, left_out)
         self.used_lines += rows.shape[1] + int(np.count_nonzero(on_two_lines))
         return rows
@@ -123,9 +129,14 @@ class CallRows:
             self._notes.count("call-not-replayed", lines[alive & ~failed & (call == CALL[name])], name)
 
     def _name_objects(
-        self, rows: np.ndarray, call: np.ndarray, enters: np.ndarray, changes: list[Change]
+        self,
+        rows: np.ndarray,
+        call: np.ndarray,
+        enters: np.ndarray,
+        paths: np.ndarray,
+        changes: list[Change],
     ) -> list[int]:
-        """Fill in what depends on earlier calls of the process: names of files, sizes of segments.
+        """Fill in names of files and sizes of segments, as earlier calls of the process (or `paths`) tell them.
 
         Returns
         -------
@@ -134,6 +145,9 @@ class CallRows:
         """
         of_file = (call == CALL["mmap"]) & ((rows[FLAGS] & MAP_ANONYMOUS) == 0)
         rows[PGOFF, of_file] = enters[of_file, _OFF] >> PAGE_SHIFT
+        for row in np.flatnonzero(of_file & (paths >= 0)).tolist():
+            rows[FILE, row] = self._files.number(self._texts.values[paths[row]])
+        of_file &= paths < 0
         looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"])).tolist()
         steps = [Change(seq_of(int(rows[KEY, row])), "row", row) for row in looked_at]
         left_out = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
@@ -82,8 +83,10 @@ class BlockBuilder:
     """Collects native events one by one into a block, for formats that are not scanned in columns."""
 
     def __init__(self) -> None:
-        self._events: list[tuple[int, ...]] = []
-        self._args: list[list[int]] = []
+        self._numbers = array("q")  # no object for an event: its numbers, one event after another
+
+    def __len__(self) -> int:
+        return len(self._numbers) // _NUMBERS_PER_EVENT
 
     def add(
         self,
@@ -106,18 +109,30 @@ class BlockBuilder:
             Numbers by slot, at most `MAX_ARGS`; None for one that the line does not tell. Numbers from 2^63
             on keep their bits.
         """
-        found = sum(1 << slot for slot, value in enumerate(args) if value is not None)
-        values = [0 if value is None else (value + (1 << 63)) % (1 << 64) - (1 << 63) for value in args]
-        self._events.append((kind, line, tid, tgid, cpu, ts, found, text, comm))
-        self._args.append(values + [0] * (MAX_ARGS - len(values)))
+        n = len(args)
+        begin = len(self._numbers)
+        try:
+            self._numbers.extend(
+                (kind, line, tid, tgid, cpu, ts, (1 << n) - 1, text, comm, *args, *_PADDING[n])  # type: ignore[arg-type]
+            )
+        except (OverflowError, TypeError):  # a number from 2^63 on, or one that is not there
+            del self._numbers[begin:]
+            found = sum(1 << slot for slot, value in enumerate(args) if value is not None)
+            values = [0 if value is None else (value + (1 << 63)) % (1 << 64) - (1 << 63) for value in args]
+            self._numbers.extend((kind, line, tid, tgid, cpu, ts, found, text, comm, *values, *_PADDING[n]))
 
     def block(self) -> NativeBlock:
         """Return the events collected so far, and begin anew."""
-        events = np.array(self._events, dtype=np.int64).reshape(-1, 9).T.copy()
-        args = np.array(self._args, dtype=np.int64).reshape(-1, MAX_ARGS)
-        self._events, self._args = [], []
-        kind, line, tid, tgid, cpu, ts, found, text, comm = events
+        numbers = np.array(self._numbers, dtype=np.int64).reshape(-1, _NUMBERS_PER_EVENT)
+        self._numbers = array("q")
+        kind, line, tid, tgid, cpu, ts, found, text, comm = numbers[:, :_COLUMNS].T.copy()
+        args = numbers[:, _COLUMNS:].copy()
         return NativeBlock(kind, line, tid, tgid, cpu, ts, args, found, text, comm)
+
+
+_COLUMNS = 9
+_NUMBERS_PER_EVENT = _COLUMNS + MAX_ARGS
+_PADDING = [(0,) * (MAX_ARGS - n) for n in range(MAX_ARGS + 1)]
 
 
 def no_events() -> NativeBlock:

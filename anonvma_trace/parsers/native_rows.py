@@ -86,7 +86,7 @@ class NativeRows:
         self._task_events = TaskEvents(
             texts, self._files, numbered, self._notes, [] if images is None else images
         )
-        self._call_rows = CallRows(self._files, shared_memory_sizes(given), self._notes)
+        self._call_rows = CallRows(texts, self._files, shared_memory_sizes(given), self._notes)
         self._pages = PageJoin()
         self._reclaim = ReclaimRows()
         self._maker = BatchMaker(texts, self._files)

@@ -29,6 +29,7 @@ from .native_block import (
     sort_nearly_sorted,
 )
 from .native_rows import NativeRows
+from .notes import Notes
 from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
 from .read_ahead import read_ahead
 from .source import Source
@@ -55,6 +56,8 @@ class NativeReader(ABC):
         Events that the source says, in a header, it holds; 0 if it does not say.
     images : list of Snapshot
         Images of processes that the text holds, for events `KIND_IMAGE`; one list for all parts of a recording.
+    notes : Notes
+        What the reader assumed or left out.
     """
 
     def __init__(self) -> None:
@@ -62,6 +65,7 @@ class NativeReader(ABC):
         self.unused: Counter[str] = Counter()
         self.announced = 0
         self.images: list[Snapshot] = []
+        self.notes = Notes()
 
     @property
     def events(self) -> int:
@@ -196,6 +200,10 @@ class NativeStream:
         for source in self._sources:
             self._losses.take_in(source.losses.losses)
         self.diagnostics += self._rows.diagnostics
+        notes = Notes()
+        for reader in self._readers:
+            notes.take_in(reader.notes)
+        self.diagnostics += notes.diagnostics()
         self.diagnostics += self._unused_events()
         for source, reader in zip(self._sources, self._readers, strict=True):
             self._tell_missing(source, reader)

@@ -78,6 +78,67 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "warning",
         "{count} execs were waited for too long: their image or their loader's faults may be missing",
     ),
+    "no-faults": (
+        "warning",
+        "the recording has no page faults, so that no page is ever touched: what is replayed are the mappings "
+        "(vmas, their splits and merges) and the processes; record with ftrace or perf for the pages",
+    ),
+    "no-times": (
+        "info",
+        "the lines have no times: ts is the number of the line; record with strace -ttt",
+    ),
+    "clock-set-back": (
+        "info",
+        "the clock that the lines show was set back {count} times: what follows is moved up, because lines "
+        "stand in the order in which things happened",
+    ),
+    "thread-without-number": (
+        "warning",
+        "nothing tells the number of the thread whose lines have none: it is called 1; record with -f -o FILE",
+    ),
+    "threads-not-shown": (
+        "warning",
+        "the lines name no thread (perf trace -p): all are taken for one process, which is called 1; record "
+        "with perf trace -o FILE -- COMMAND",
+    ),
+    "fault-in-file": (
+        "info",
+        "{count} page faults in mappings of files were left out: perf trace tells their place in the file, "
+        "not in the address space",
+    ),
+    "result-lost": (
+        "warning",
+        "{count} calls have no result though their thread went on: the recorder lost lines without saying "
+        "so; record with a larger buffer (perf trace -m 8M)",
+    ),
+    "task-without-parent": (
+        "warning",
+        "{count} tasks begin in the recording, and no line tells which process made them: the recorder lost "
+        "lines; each was taken for a process of its own",
+    ),
+    "unmapped-but-not-mapped": (
+        "warning",
+        "{count} calls of munmap or mremap name memory that the process had never mapped: the recorder lost "
+        "lines, perhaps without saying so; record with a larger buffer (perf trace -m 8M)",
+    ),
+    "flag-unknown": (
+        "warning",
+        "{count} calls have a flag that is not known and was taken for 0: {name}",
+    ),
+    "call-not-understood": (
+        "warning",
+        "{count} calls of {name} were left out: their arguments are printed as pointers or not at all",
+    ),
+    "task-flags-unknown": (
+        "warning",
+        "{count} calls of {name} show their flags only as a pointer: each new task was taken for a thread of "
+        "its caller",
+    ),
+    "exit-not-shown": (
+        "warning",
+        "{count} threads called exit or exit_group, and no line tells when they were gone (strace -qq leaves "
+        "such lines out): they stay to the end of the replay",
+    ),
     "out-of-order": (
         "warning",
         "{count} events came too late to be put into their place by time; they stand where they were met",
@@ -109,6 +170,12 @@ class Notes:
     def add(self, code: str, count: int = 1) -> None:
         """Count occurrences that have no line."""
         self._counts[code, ""] += count
+
+    def take_in(self, other: Notes) -> None:
+        """Add the counts of `other`."""
+        self._counts.update(other._counts)
+        for key, line in other._first_line.items():
+            self._first_line.setdefault(key, line)
 
     def drop(self, code: str) -> None:
         """Forget a code, because another says more."""

@@ -282,7 +282,10 @@ class TaskEvents:
     def _start_task(self, walk: TaskWalk, event: int, child: int, flags: int) -> None:
         pid = self._pid(walk, event, int(walk.block.tid[event]))
         self.execs.forget(child)
-        self.tasks.names.change(event, child, int(walk.block.text[event]))
+        name = int(walk.block.text[event])
+        if name < 0:  # not told by every format: a child begins with its parent's
+            name = self.tasks.names.now(int(walk.block.tid[event]))
+        self.tasks.names.change(event, child, name)
         if flags & CLONE_THREAD and pid != DEAD:
             self.tasks.start_thread(event, child, pid)
             return
@@ -299,8 +302,9 @@ class TaskEvents:
         if self._pid(walk, event, old_pid) == DEAD:
             self._note("event-after-exit", walk, event)
             return
-        filename = self._texts.values[block.text[event]]
-        if self.execs.rename_of(pid, old_pid, filename) < 0:
+        told = block.text[event] >= 0  # not by every format
+        filename = self._texts.values[block.text[event]] if told else ""
+        if told and self.execs.rename_of(pid, old_pid, filename) < 0:
             self.tasks.names.change(event - 1, pid, self._texts.number(comm_of_file(filename)))
         self.tasks.become_leader(event, pid, old_pid)
         new = Exec(
@@ -314,7 +318,7 @@ class TaskEvents:
             snapshot=self._snapshots.take_exec_at(pid, int(block.ts[event])) or self._image_of(walk, event),
         )
         self.execs.exec(new, filename)
-        walk.add("exec", event, pid, file=self._files.number(filename))
+        walk.add("exec", event, pid, file=self._files.number(filename) if told else -1)
         walk.change(event, "exec", pid)
 
     def _task_exit(self, walk: TaskWalk, event: int) -> None:
