@@ -109,9 +109,7 @@ FORMATS: tuple[Format, ...] = (
         "perf-script", PERF_SCRIPT_HEAD.title, PERF_SCRIPT_HEAD.detect, _open_perf_script, takes_maps=True
     ),
     Format("strace", "output of strace", detect_strace, _open_strace, takes_maps=True),
-    Format(
-        "perf-trace", "output of perf trace", detect_perf_trace, _open_perf_trace, takes_maps=True
-    ),
+    Format("perf-trace", "output of perf trace", detect_perf_trace, _open_perf_trace, takes_maps=True),
     Format("bpftrace", "output of a bpftrace script", detect_bpftrace, _open_bpftrace, takes_maps=True),
 )
 """All formats, in the order in which they are tried."""

@@ -60,9 +60,7 @@ class CallRows:
         Lines of the calls that became a row: two for each, one in formats that print a call on one line.
     """
 
-    def __init__(
-        self, texts: Names, files: Names, segment_sizes: dict[int, int], notes: Notes
-    ) -> None:
+    def __init__(self, texts: Names, files: Names, segment_sizes: dict[int, int], notes: Notes) -> None:
         self.used_lines = 0
         self._texts = texts
         self._files = files

@@ -123,7 +123,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "flag-unknown": (
         "warning",
-        "{count} calls have a flag that is not known and was taken for 0: {name}",
+        "{count} calls have a flag whose name is not known and that was left out: {name}",
     ),
     "call-not-understood": (
         "warning",

@@ -22,6 +22,7 @@ from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock, no_events
 from .native_events import KIND_LOST, kind_of
 from .native_stream import NativeReader, NativeStream
+from .perf_trace_arguments import read_arguments
 from .perf_trace_head import BEGINNING, LOST, detect_perf_trace
 from .printed_calls import (
     CALLS,
@@ -36,10 +37,8 @@ from .printed_calls import (
     TASK_EXIT,
     Call,
     LineError,
-    converter_of,
     count_unreadable,
     returned_value,
-    unknown_names,
 )
 from .silent_loss import UnmapCheck
 from .source import Source
@@ -60,28 +59,7 @@ _FAULT_USER, _FAULT_KERNEL = kind_of("page_fault_user"), kind_of("page_fault_ker
 _NAMELESS = 1  # the init process: never traced as a child
 _NEGATIVE = 1 << 63  # negative times are printed as if they were unsigned: 18446744073709.551
 
-# What a call prints beside the arguments that are needed.
-_NOT_NEEDED = {
-    "mremap": {b"new_addr"},
-    "pkey_mprotect": {b"pkey"},
-    "mlock2": {b"flags"},
-    "shmat": {b"shmaddr"},
-    "shmget": {b"key", b"shmflg"},
-    "clone": {b"newsp", b"parent_tidptr", b"child_tidptr", b"tls"},
-}
-_OTHER_NAMES = {"len_in": b"len", "clone_flags": b"flags"}  # on other kernels
-_NO_DESCRIPTOR = -1
-_NO_NAME = b"UNKNOWN"  # in place of a flag that perf has no name for
 _SIGNAL_AT_EXIT = 0xFF  # of clone's flags: task_newtask does not tell it either
-
-
-def _names(call: Call) -> dict[bytes, str]:
-    """Return the argument that each name of a call stands for."""
-    names = {name.encode(): name for name in call.arguments}
-    return names | {_OTHER_NAMES[name]: name for name in call.arguments if name in _OTHER_NAMES}
-
-
-_NAMES = {call.name: _names(call) for call in CALLS.values()}
 
 
 class PerfTraceStream(NativeStream):
@@ -249,7 +227,9 @@ class _LineReader(NativeReader):
             raise LineError("bad-task", match.start(6) + 1)
         return tid
 
-    def _add(self, kind: int, tid: int, ts: int, args: Sequence[int], *, tgid: int = -1, text: int = -1) -> None:
+    def _add(
+        self, kind: int, tid: int, ts: int, args: Sequence[int], *, tgid: int = -1, text: int = -1
+    ) -> None:
         """Add an event of the line."""
         number = -1
         if self._comm is not None and self._comm != b":%d" % tid:  # what perf prints if it does not know
@@ -277,7 +257,7 @@ class _LineReader(NativeReader):
         if text is None:
             raise LineError("bad-return", begin + 1)
         try:
-            numbers, unknown = _read_arguments(call, text[1])
+            numbers, unknown = read_arguments(call, text[1])
             filename = _FILENAME.match(text[1]) if call.name in EXEC_CALLS else None
         except ValueError:
             raise LineError("bad-arguments", begin + 1) from None
@@ -383,35 +363,3 @@ def _nanoseconds(ms: bytes, us: bytes) -> int:
     """Return a time or duration, which may be negative."""
     ns = 1_000_000 * int(ms) + 1000 * int(us)
     return ns if ns < _NEGATIVE else max(ns - 2 * _NEGATIVE, -_NEGATIVE // 2)
-
-
-def _read_arguments(call: Call, text: bytes) -> tuple[list[int], tuple[str, ...]]:
-    """Read the arguments of a call; those that are not printed are 0, a descriptor -1.
-
-    Returns
-    -------
-    numbers : list of int
-        In the order of `Call.arguments`.
-    unknown : tuple of str
-        Names among its flags that are in no table; `_NO_NAME` where perf has none either.
-
-    Raises
-    ------
-    ValueError
-        It is not what perf trace prints.
-    """
-    if not call.arguments:
-        return [], ()
-    numbers = dict.fromkeys(call.arguments, 0)
-    if "fd" in numbers:
-        numbers["fd"] = _NO_DESCRIPTOR
-    texts = []
-    for part in text.split(b", ") if text else ():
-        name, colon, value = part.partition(b": ")
-        argument = _NAMES[call.name].get(name)
-        if argument is not None and colon:
-            numbers[argument] = converter_of(call, argument)(value or _NO_NAME)
-            texts.append(value or _NO_NAME)
-        elif not colon or name not in _NOT_NEEDED.get(call.name, ()):
-            raise ValueError(part)
-    return list(numbers.values()), unknown_names(call, texts)

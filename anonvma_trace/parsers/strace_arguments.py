@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..events import CLONE_VFORK, CLONE_VM
-from .printed_calls import CALLS, Call, converter_of, number_of, unknown_names
+from .printed_calls import CALLS, Call, converter_of, unknown_names
 
 # What a call prints that is of use, in its order; "" for what is not. More may follow.
 _PRINTED: dict[str, tuple[str, ...]] = {

@@ -20,9 +20,7 @@ from dataclasses import dataclass
 _TASK = rb"(?:(\d{1,7})(?:<[^>]*>)? +|\[pid +(\d+)(?:<[^>]*>)?\] )?"
 _TIME = rb" *(?:(\d+\.\d+|\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,}) )?(?:\( *\+ *\d+\.\d+\) )?"
 _ADDRESS = rb"(?:\[[ 0-9a-fx?]+\] )*"  # of the call (-i), or its number (-n)
-BEGINNING = re.compile(
-    _TASK + _TIME + _ADDRESS + rb"(?:([\w?]+)\(|<\.\.\. ([\w?]+) resumed>|(\+\+\+|---) )"
-)
+BEGINNING = re.compile(_TASK + _TIME + _ADDRESS + rb"(?:([\w?]+)\(|<\.\.\. ([\w?]+) resumed>|(\+\+\+|---) )")
 """Groups: thread in a column, thread in brackets, time, call, call that goes on, mark."""
 
 ATTACHED = re.compile(rb"strace: Process (\d+) attached$")

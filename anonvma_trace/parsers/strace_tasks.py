@@ -131,7 +131,9 @@ class NewTasks:
     def correct_times(self, first_line: int, corrections: np.ndarray) -> None:
         """Add to each time what `LineTimes` says of its line, for the lines from `first_line` on."""
         self._waiting = [
-            task._replace(ts=task.ts + int(corrections[task.line - first_line])) if task.line >= first_line else task
+            task._replace(ts=task.ts + int(corrections[task.line - first_line]))
+            if task.line >= first_line
+            else task
             for task in self._waiting
         ]
 
