@@ -57,6 +57,7 @@ _NO_FILES = (None, b"//anon", b"[heap]", b"[stack]")
 
 _FAULT_USER, _FAULT_KERNEL = kind_of("page_fault_user"), kind_of("page_fault_kernel")
 _NAMELESS = 1  # the init process: never traced as a child
+_MOST_LOST = (1 << 32) - 1
 _NEGATIVE = 1 << 63  # negative times are printed as if they were unsigned: 18446744073709.551
 
 _SIGNAL_AT_EXIT = 0xFF  # of clone's flags: task_newtask does not tell it either
@@ -210,7 +211,7 @@ class _LineReader(NativeReader):
             return "blank"
         lost = LOST.match(line)
         if lost is not None:
-            self._builder.add(KIND_LOST, self._line, 0, NO_TIME, (int(lost[1]),))
+            self._builder.add(KIND_LOST, self._line, 0, NO_TIME, (min(int(lost[1]), _MOST_LOST),))
             return "loss_marks"
         self._in_summary = self._in_summary or bool(_SUMMARY.match(line))
         if self._in_summary:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 import pyarrow as pa
 
-from ..events import CLONE_VM, OPS, PAGE_SIZE
+from ..events import CLONE_VM, PAGE_SIZE
 from ..trace import Diagnostic
 from .notes import Notes
 
@@ -65,8 +65,9 @@ class UnmapCheck:
 
     def take_in(self, batch: pa.RecordBatch) -> None:
         """Look at the next rows of the event table."""
-        codes = batch.column("op").indices.to_numpy()
-        looked_at = np.flatnonzero(np.isin(codes, [OPS.index(op) for op in _LOOKED_AT]))
+        ops = batch.column("op")
+        codes = [code for code, op in enumerate(ops.dictionary.to_pylist()) if op in _LOOKED_AT]
+        looked_at = np.flatnonzero(np.isin(ops.indices.to_numpy(), codes))
         columns = (batch.column(name).take(pa.array(looked_at)).to_pylist() for name in _COLUMNS)
         for op, pid, addr, length, new_addr, new_len, child, flags, line in zip(*columns, strict=True):
             if op == "exec":

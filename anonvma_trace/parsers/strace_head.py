@@ -25,6 +25,7 @@ BEGINNING = re.compile(_TASK + _TIME + _ADDRESS + rb"(?:([\w?]+)\(|<\.\.\. ([\w?
 
 ATTACHED = re.compile(rb"strace: Process (\d+) attached$")
 _WHOLE = re.compile(rb".*(?:\) += |\.\.\.>$|(?:\+\+\+|---)$|strace: Process \d+ attached$)")
+_MESSAGE = re.compile(rb"strace: Process \d+ ")
 _RESULT = re.compile(rb".*\) += (\d+)")
 _NEW_TASK = re.compile(rb"(?:clone3?|v?fork)\b")
 _LINES_LOOKED_AT = 2000
@@ -55,7 +56,9 @@ class Style:
 def detect_strace(head: bytes) -> bool:
     """Tell whether `head`, the beginning of an input, is output of strace."""
     lines = _lines(head)
-    matching = sum(1 for line in lines if BEGINNING.match(line) and _WHOLE.match(line))
+    matching = sum(
+        1 for line in lines if (BEGINNING.match(line) and _WHOLE.match(line)) or _MESSAGE.match(line)
+    )
     return 2 * matching > len(lines)
 
 

@@ -99,20 +99,26 @@ class LineTimes:
         corrected = raw.copy()
         for late in np.flatnonzero(np.diff(raw) < 0).tolist():
             # raw[late] is later than the line behind it: one of the two is wrong, or the clock was set back.
+            fall = int(raw[late] - raw[late + 1])
             if late + 2 < len(raw) and raw[late + 2] >= raw[late]:
                 corrected[late + 1] = corrected[late]
-            elif late == 0 or raw[late - 1] <= raw[late + 1]:
-                corrected[late] = corrected[late - 1] if late else corrected[1]
+            elif late and raw[late - 1] <= raw[late + 1]:
+                corrected[late] = corrected[late - 1]
+            elif not late and not self._is_midnight(fall):
+                corrected[0] = raw[1]
             else:
-                step = self._step(int(raw[late] - raw[late + 1]))
+                step = self._step(fall)
                 corrected[late + 1 :] += step
                 self._offset += step
         self._last = corrected[-2:]
         return corrected[before:] - times
 
+    def _is_midnight(self, fall: int) -> bool:
+        return self._clock == CLOCK_DAY and fall > DAY // 2
+
     def _step(self, fall: int) -> int:
         """Return by how much the times behind a fall have to rise."""
-        if self._clock == CLOCK_DAY and fall > DAY // 2:
+        if self._is_midnight(fall):
             return DAY
         self.steps += 1
         return fall
