@@ -314,6 +314,9 @@ KIND_MARK = 2
 KIND_RECORD = 3  # a line PERF_RECORD_… of perf, which its reader takes apart
 KIND_IMAGE = 4  # slot 0: place in the reader's `images`
 
+GROUP_DEAD, LEADER_LAST = 1, 2
+"""Second number of a sched_process_exit: all threads of the process are gone; they are if this is the leader."""
+
 MARK_EVENT = "tracing_mark_write"
 """Text that a user wrote to trace_marker; the snapshot tool writes ``snap n=… why=… pid=…`` there."""
 

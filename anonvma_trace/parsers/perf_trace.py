@@ -20,7 +20,7 @@ from ..errors import UnknownFormatError
 from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock, no_events
-from .native_events import KIND_LOST, kind_of
+from .native_events import GROUP_DEAD, KIND_LOST, kind_of
 from .native_stream import NativeReader, NativeStream
 from .perf_trace_arguments import read_arguments
 from .perf_trace_head import BEGINNING, LOST, detect_perf_trace
@@ -30,7 +30,6 @@ from .printed_calls import (
     EXEC_CALLS,
     EXIT_CALLS,
     FORK,
-    GROUP_DEAD,
     NEW_TASK_CALLS,
     NEWTASK,
     PID_MAX_LIMIT,

@@ -15,9 +15,6 @@ PID_MAX_LIMIT = 4 * 1024 * 1024  # include/linux/threads.h: the tables behind ar
 NEWTASK, FORK = kind_of("task_newtask"), kind_of("sched_process_fork")
 EXEC, TASK_EXIT = kind_of("sched_process_exec"), kind_of("sched_process_exit")
 
-GROUP_DEAD = 1
-"""Second number of a `TASK_EXIT` event that ends all threads of its process."""
-
 FLAGS_OF: dict[str, dict[str, FlagNames]] = {
     "mmap": {"prot": PROT, "flags": MAP},
     "mprotect": {"prot": PROT},

@@ -26,6 +26,7 @@ from ..errors import UnknownFormatError
 from ..events import CLONE_THREAD, CLONE_VM
 from .losses import LossLog
 from .native_block import BlockBuilder, Names, NativeBlock, no_events
+from .native_events import LEADER_LAST
 from .native_stream import NativeReader, NativeStream
 from .printed_calls import (
     CALLS,
@@ -167,6 +168,8 @@ class _LineReader(NativeReader):
         if self._times.printed:
             corrections = self._times.corrections(times)
             block.ts += corrections[block.line - first_line]
+            # The order of the lines stands, whatever a duration says of the return.
+            block.ts[:] = np.minimum.accumulate(block.ts[::-1])[::-1]
             self._new_tasks.correct_times(first_line, corrections)
         return self._emit(block)
 
@@ -182,6 +185,8 @@ class _LineReader(NativeReader):
     def _emit(self, block: NativeBlock) -> NativeBlock:
         """Hold `block` back, and return what was held, with the forks that are known now."""
         held, self._held = self._held, block
+        if len(block):
+            np.minimum(held.ts, block.ts[0], out=held.ts)
         return self._new_tasks.insert(held, len(block))
 
     def _read_line(self, line: bytes) -> str:
@@ -332,7 +337,8 @@ class _LineReader(NativeReader):
             raise LineError("bad-mark", begin + 1)
         if mark[1].startswith(b"superseded"):
             return  # the number goes on: the thread that called execve has it now
-        self._builder.add(TASK_EXIT, self._line, tid, self._ts, (tid,))
+        # A tracer hears of the end of a leader when all other threads are gone.
+        self._builder.add(TASK_EXIT, self._line, tid, self._ts, (tid, LEADER_LAST))
         self._open.pop(tid, None)
         self._exiting.discard(tid)
         self._new_tasks.end(tid)

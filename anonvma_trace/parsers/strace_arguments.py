@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..events import CLONE_VFORK, CLONE_VM
 from .printed_calls import CALLS, Call, converter_of, unknown_names
 
-# What a call prints that is of use, in its order; "" for what is not. More may follow.
+# What a call prints that is of use, in its order; "" for what is not. One more may follow.
 _PRINTED: dict[str, tuple[str, ...]] = {
     "mmap": ("addr", "len", "prot", "flags", "fd", "off"),
     "munmap": ("addr", "len"),
@@ -27,7 +27,7 @@ _PRINTED: dict[str, tuple[str, ...]] = {
 }
 
 # strace escapes < and > in paths; those of a device it may add (-yy) stand at the end.
-_DESCRIPTOR = rb"(-?\w+)(?:<.*>)?(?:\(deleted\))?"
+_DESCRIPTOR = rb"(-?\w+)(?:<[^<>]*(?:<[^<>]*>)?>)?(?:\(deleted\))?"
 _PATH_OF_DESCRIPTOR = re.compile(rb", -?\w+<(.*)>(?:\(deleted\))?, ")
 
 _SIGNAL_AT_EXIT = 0xFF  # of clone's flags: task_newtask does not tell it either
@@ -72,7 +72,7 @@ def _pattern_of(call: Call) -> _Pattern:
         else:
             parts.append(_DESCRIPTOR if argument == "fd" else rb"([^,]+)")
             converters.append(converter_of(call, argument))
-    tail = rb"(?:, .*)?" if parts else rb".*"
+    tail = rb"(?:, [^,()]*)?" if parts else rb".*"
     return _Pattern(re.compile(rb", ".join(parts) + tail), tuple(converters))
 
 

@@ -16,6 +16,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from .source import HEAD_BYTES
+
 # The order of the alternatives is for speed: lines of a file with -o are the usual ones.
 _TASK = rb"(?:(\d{1,7})(?:<[^>]*>)? +|\[pid +(\d+)(?:<[^>]*>)?\] )?"
 _TIME = rb" *(?:(\d+\.\d+|\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,}) )?(?:\( *\+ *\d+\.\d+\) )?"
@@ -111,5 +113,5 @@ def _root_of(lines: list[bytes]) -> int:
 
 def _lines(head: bytes) -> list[bytes]:
     lines = [line for line in head.split(b"\n")[:_LINES_LOOKED_AT] if line.strip()]
-    # The last one may be cut off by the end of `head`.
-    return lines if head.endswith(b"\n") or len(lines) == 1 else lines[:-1]
+    # The last one may be cut off by the end of `head`, unless that is all there is.
+    return lines if len(head) < HEAD_BYTES or len(lines) == 1 else lines[:-1]

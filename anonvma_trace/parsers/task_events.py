@@ -12,7 +12,7 @@ from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .execs import Exec, ExecsInFlight, comm_of_file
 from .images import argument_frame, start_rows
 from .native_block import Names, NativeBlock
-from .native_events import PAGE_FAMILIES, SYSCALLS, Family, native_tables
+from .native_events import LEADER_LAST, PAGE_FAMILIES, SYSCALLS, Family, native_tables
 from .notes import Notes
 from .proc_maps import Snapshot
 from .row_table import (
@@ -329,6 +329,8 @@ class TaskEvents:
             self._note("event-after-exit", walk, event)
             return
         group_dead = bool(walk.arg(event, 1)) if int(walk.block.found[event]) & 2 else None
+        if group_dead and walk.arg(event, 1) == LEADER_LAST:
+            group_dead = True if tid == pid else None
         if self.tasks.end_thread(event, tid, pid, group_dead):
             walk.add("exit", event, pid)
             walk.change(event, "exit", pid)

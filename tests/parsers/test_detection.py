@@ -31,6 +31,14 @@ PERF_SCRIPT = b"""\
             bash   812/812   [001]   512.004419:           syscalls:sys_enter_brk: brk: 0x00000000
             bash   812/812   [001]   512.004420:            syscalls:sys_exit_brk: 0x55d0
 """
+STRACE = b"""\
+812   1795440035.255182 brk(NULL)       = 0x55d0
+812   1795440035.263541 +++ exited with 0 +++
+"""
+PERF_TRACE = b"""\
+     0.282 ( 0.013 ms): bash/812 brk()                                     = 0x55d0
+     0.406 ( 0.000 ms): bash/812 minfault [f+0x3b] => //anon@0x7f10 (d.)
+"""
 CSV = b"ts,pid,op\n1,1,exit\n"
 JSON_LINES = b'{"ts": 1, "pid": 1, "op": "exit"}\n'
 SCENARIO = b"map 16 20 rw; w 16\n"
@@ -44,6 +52,8 @@ TEXTS = {
     "trace-cmd": TRACE_CMD,
     "perf-script": PERF_SCRIPT,
     "bpftrace": BPFTRACE,
+    "strace": STRACE,
+    "perf-trace": PERF_TRACE,
     "csv": CSV,
     "jsonl": JSON_LINES,
     "scenario": SCENARIO,
