@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import UnknownFormatError
-from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock, no_events
 from .native_events import GROUP_DEAD, KIND_LOST, kind_of
@@ -29,10 +28,12 @@ from .printed_calls import (
     EXEC,
     EXEC_CALLS,
     EXIT_CALLS,
+    FLAGS_OF_CALL,
     FORK,
     NEW_TASK_CALLS,
     NEWTASK,
     PID_MAX_LIMIT,
+    SIGNAL_AT_EXIT,
     TASK_EXIT,
     Call,
     LineError,
@@ -58,8 +59,6 @@ _FAULT_USER, _FAULT_KERNEL = kind_of("page_fault_user"), kind_of("page_fault_ker
 _NAMELESS = 1  # the init process: never traced as a child
 _MOST_LOST = (1 << 32) - 1
 _NEGATIVE = 1 << 63  # negative times are printed as if they were unsigned: 18446744073709.551
-
-_SIGNAL_AT_EXIT = 0xFF  # of clone's flags: task_newtask does not tell it either
 
 
 class PerfTraceStream(NativeStream):
@@ -335,16 +334,14 @@ class _LineReader(NativeReader):
         else:
             self._made.add(child)
         name = opened.call.name
-        if not opened.line:
+        flags = FLAGS_OF_CALL.get(name)
+        if name == "clone3":
+            self._note("task-flags-unknown", name)
+        elif name == "clone" and opened.line:
+            flags = opened.numbers[0] & ~SIGNAL_AT_EXIT
+        if flags is None:
             self._add(FORK, tid, opened.ts, (tid, child))  # the line with its flags is missing
             return
-        if name == "clone3":  # they stand in memory, and threads are what it is used for
-            self._note("task-flags-unknown", name)
-            flags = CLONE_VM | CLONE_THREAD
-        elif name == "clone":
-            flags = opened.numbers[0] & ~_SIGNAL_AT_EXIT
-        else:
-            flags = CLONE_VM | CLONE_VFORK if name == "vfork" else 0
         # The child may be in the recording before the call returns, but not before it is entered.
         self._add(NEWTASK, tid, opened.ts, (child, flags))
 

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .flag_names import CLONE, MADVISE, MAP, MREMAP, PROT, SHM, FlagNames
 from .losses import LossLog
 from .native_events import SYSCALLS, kind_of
@@ -58,6 +59,12 @@ CALLS: dict[bytes, Call] = {
 """The system calls that matter, by name."""
 
 NEW_TASK_CALLS = frozenset(("clone", "clone3", "fork", "vfork"))
+SIGNAL_AT_EXIT = 0xFF
+"""Bits of clone's flags that task_newtask does not tell either."""
+
+FLAGS_OF_CALL = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK, "clone3": CLONE_VM | CLONE_THREAD}
+"""Flags of a new task as far as the name of the call tells them: clone3, whose own can be hidden, makes threads."""
+
 EXEC_CALLS = frozenset(("execve", "execveat"))
 EXIT_CALLS = frozenset(("exit", "exit_group"))
 

@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import UnknownFormatError
-from ..events import CLONE_THREAD, CLONE_VM
 from .losses import LossLog
 from .native_block import BlockBuilder, Names, NativeBlock, no_events
 from .native_events import LEADER_LAST
@@ -33,6 +32,7 @@ from .printed_calls import (
     EXEC,
     EXEC_CALLS,
     EXIT_CALLS,
+    FLAGS_OF_CALL,
     FORK,
     NEW_TASK_CALLS,
     NEWTASK,
@@ -60,6 +60,7 @@ _RETURN = re.compile(
 _CUT = re.compile(rb"(.*?)(?:, )? ?<(?:unfinished|detached|pid changed to (\d{1,7})) \.\.\.>$")
 _MARK = re.compile(rb"(exited with -?\d+|killed by \w+(?: \(core dumped\))?|superseded by execve in pid \d+)")
 _OWN_LINE = re.compile(rb"strace: |(?:.* )?\[ Process PID=\d+ runs in .* mode\. \]$|Process \d+ \w+|[ \t]+> ")
+_REST = re.compile(rb"(?:, |\)| => | <unfinished)")
 _SUMMARY = re.compile(rb"% time +seconds +usecs/call")
 
 
@@ -232,6 +233,8 @@ class _LineReader(NativeReader):
         if _SUMMARY.match(line):
             self._in_summary = True
             return "headers"
+        if not self._has_column and _REST.match(line):
+            return "other"  # of a line whose beginning was unreadable
         if not _OWN_LINE.match(line):
             raise LineError("not-a-call", 1)
         attached = ATTACHED.match(line)
@@ -351,11 +354,10 @@ class _LineReader(NativeReader):
         if child > PID_MAX_LIMIT:
             raise LineError("bad-task", column + 1)
         self._unnumbered.start(child)
-        if not opened.caller:
-            kind, args = FORK, (tid, child)  # the line with its flags is missing
-        elif opened.flags is None:
-            self.notes.count("task-flags-unknown", np.array([self._line]), opened.call.name)
-            kind, args = NEWTASK, (child, CLONE_VM | CLONE_THREAD)
-        else:
-            kind, args = NEWTASK, (child, opened.flags)
+        name = opened.call.name
+        flags = FLAGS_OF_CALL.get(name) if opened.flags is None else opened.flags
+        if opened.flags is None and name == "clone3":
+            self.notes.count("task-flags-unknown", np.array([self._line]), name)
+        # The line with the flags of a clone can be missing.
+        kind, args = (FORK, (tid, child)) if flags is None else (NEWTASK, (child, flags))
         self._new_tasks.start(kind, self._line, tid, self._ts, args, child, len(self._builder))

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..events import CLONE_VFORK, CLONE_VM
-from .printed_calls import CALLS, Call, converter_of, unknown_names
+from .printed_calls import CALLS, SIGNAL_AT_EXIT, Call, converter_of, unknown_names
 
 # What a call prints that is of use, in its order; "" for what is not. One more may follow.
 _PRINTED: dict[str, tuple[str, ...]] = {
@@ -29,8 +28,6 @@ _PRINTED: dict[str, tuple[str, ...]] = {
 # strace escapes < and > in paths; those of a device it may add (-yy) stand at the end.
 _DESCRIPTOR = rb"(-?\w+)(?:<[^<>]*(?:<[^<>]*>)?>)?(?:\(deleted\))?"
 _PATH_OF_DESCRIPTOR = re.compile(rb", -?\w+<(.*)>(?:\(deleted\))?, ")
-
-_SIGNAL_AT_EXIT = 0xFF  # of clone's flags: task_newtask does not tell it either
 
 _STRING = rb'"((?:[^"\\]|\\.)*)"(\.\.\.)?'
 _PATH = re.compile(_STRING)
@@ -99,23 +96,19 @@ def read_arguments(call: Call, text: bytes) -> Arguments:
 
 
 def flags_of_new_task(call: Call, text: bytes) -> int | None:
-    """Return the flags of a call that makes a task, as task_newtask tells them; None if it shows only a pointer.
+    """Return the flags of a call that makes a task, as task_newtask tells them; None if it does not show any.
 
     Raises
     ------
     ValueError
         They are not there, or not what strace prints.
     """
-    if call.name == "fork":
-        return 0
-    if call.name == "vfork":
-        return CLONE_VM | CLONE_VFORK
-    if call.name == "clone3" and _POINTER.match(text):
+    if call.name in ("fork", "vfork") or (call.name == "clone3" and _POINTER.match(text)):
         return None
     match = _CLONE_FLAGS.match(text)
     if match is None:
         raise ValueError(text)
-    return converter_of(call, "clone_flags")(match[1] or match[2]) & ~_SIGNAL_AT_EXIT
+    return converter_of(call, "clone_flags")(match[1] or match[2]) & ~SIGNAL_AT_EXIT
 
 
 def executed_file(call: Call, text: bytes) -> bytes | None:

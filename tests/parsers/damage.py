@@ -36,6 +36,8 @@ class Outcome:
     unreadable_lines, lost_events : int
     refused : bool
         There is nothing in it that could be a trace.
+    nameless : bool
+        No line is left that tells the number of a thread whose lines have none (strace on stderr).
     """
 
     rows: dict = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Outcome:
     unreadable_lines: int = 0
     lost_events: int = 0
     refused: bool = False
+    nameless: bool = False
 
 
 class Damaged:
@@ -73,9 +76,14 @@ class Damaged:
         for row in zip(*(table[column].to_pylist() for column in COLUMNS), strict=True):
             rows[row[0]][row[1:]] += 1
         places = [place for loss in trace.losses for place in loss.places]
+        nameless = any(diagnostic.code == "thread-without-number" for diagnostic in trace.diagnostics)
         return Outcome(
-            dict(rows), places, trace.metadata.unreadable_lines, trace.metadata.lost_events
-        )  # fmt: skip
+            dict(rows),
+            places,
+            trace.metadata.unreadable_lines,
+            trace.metadata.lost_events,
+            nameless=nameless,
+        )
 
     def cut(self, at):
         """Return what is wrong with the rows of the text up to byte `at`."""
@@ -83,7 +91,7 @@ class Damaged:
         complete = self.text.count(b"\n", 0, at)  # lines before the one that was cut
         if found.refused:
             return [f"cut at {at}: refused"] if complete >= 3 and self.has_events(complete) else []
-        wrong = self.changed(found, complete + 1, 0)
+        wrong = self.changed(found, complete + 1, 0, found.nameless)
         wrong = {line for line in wrong if line <= complete}
         problems = self.problems_of(found, {complete + 1})
         if len(wrong) > PAIRS:
@@ -101,7 +109,9 @@ class Damaged:
             return [f"byte {at}: refused"]
         problems = self.problems_of(found, touched)
         lines = self.text.split(b"\n")[line - 1 : max(touched)]
-        of_unknown_process = any(b"newtask" in each for each in lines)
+        of_unknown_process = any(
+            word in each for each in lines for word in (b"newtask", b"clone", b"fork(", b"fork resumed")
+        )
         wrong = self.changed(found, line, shift, of_unknown_process)
         if len(wrong) > PAIRS:
             problems.append(f"lines {sorted(wrong)[:5]} have other rows")
@@ -132,7 +142,8 @@ class Damaged:
     def changed(self, found, line, shift, of_unknown_process=False):
         """Return the untouched lines, as numbered in the whole text, whose rows are not those of the whole.
 
-        Where the line that tells whether a task is a thread was damaged, that task's rows may be of another process.
+        Where the line that tells whether a task is a thread was damaged (or what number a thread has), the rows may
+        be of another process.
         """
         moved = {}
         for number, rows in found.rows.items():
