@@ -78,11 +78,13 @@ class LineError(Exception):
         Key of `REASONS`.
     column : int
         Byte of the line where it was noticed, from 1.
+    earlier : tuple of (int, bytes) or None
+        Number and text of the line, if it is not the one that was being read but the beginning of it.
     """
 
-    def __init__(self, code: str, column: int) -> None:
-        super().__init__(code, column)
-        self.code, self.column = code, column
+    def __init__(self, code: str, column: int, earlier: tuple[int, bytes] | None = None) -> None:
+        super().__init__(code, column, earlier)
+        self.code, self.column, self.earlier = code, column, earlier
 
 
 REASONS = {
@@ -104,6 +106,7 @@ REASONS = {
 
 def count_unreadable(losses: LossLog, error: LineError, line_number: int, line: bytes) -> None:
     """Count a line that cannot be read, with its place."""
+    line_number, line = error.earlier or (line_number, line)
     text = line.decode("utf-8", "backslashreplace")
     losses.add(error.code, REASONS[error.code], line_number, error.column, text)
 

@@ -140,7 +140,7 @@ class _LineReader(NativeReader):
         self._open: dict[int, _OpenCall] = {}
         self._exiting: set[int] = set()
         self._others: Counter[bytes] = Counter()
-        self._piece = b""  # of a line that a message of strace broke
+        self._piece, self._piece_line = b"", 0  # of a line that a message of strace broke
         self._in_summary = False
         self._line = 0
         self._ts = 0
@@ -202,7 +202,7 @@ class _LineReader(NativeReader):
             call = CALLS.get(name)
             if not self._has_column and (message := ATTACHED.search(line, match.end())):
                 self._unnumbered.start(int(message[1]))
-                self._piece = line[: message.start()]
+                self._piece, self._piece_line = line[: message.start()], self._line
                 return "other"
             if call is None:
                 self._others[name] += 1
@@ -227,9 +227,8 @@ class _LineReader(NativeReader):
             return "blank"
         if self._in_summary:
             return "headers"
-        piece, self._piece = self._piece, b""
-        if piece and BEGINNING.match(piece + line):
-            return self._read_line(piece + line)
+        if self._piece:
+            return self._read_rest_of_piece(line)
         if _SUMMARY.match(line):
             self._in_summary = True
             return "headers"
@@ -241,6 +240,15 @@ class _LineReader(NativeReader):
         if attached:
             self._unnumbered.start(int(attached[1]))
         return "other"
+
+    def _read_rest_of_piece(self, line: bytes) -> str:
+        piece, self._piece = self._piece, b""
+        try:
+            return self._read_line(piece + line)
+        except LineError as error:
+            if error.column > len(piece):
+                raise LineError(error.code, error.column - len(piece)) from None
+            raise LineError(error.code, error.column, (self._piece_line, piece)) from None
 
     def _tid(self, in_brackets: bytes | None, in_column: bytes | None) -> int:
         if self._has_column:

@@ -356,3 +356,16 @@ def test_snapshots_have_no_place_by_the_wall_clock(tmp_path):
     trace = trace_of(tmp_path, text, maps=[str(maps), f"100={start}"])
     assert rows_of(trace, "addr") == [("vma", 0x55B000000000), ("brk", 0x4000), ("exec", None)]
     assert "snapshot-without-marker" in codes_of(trace)
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [
+        (("flags=CLONE_CHILD_SETTID|SIGCHLDs", "flags=CLONE_CHILD_SET?ID|SIGCHLDs"), ("bad-arguments", 2, 7)),
+        ((", child_tidptr=0x7f0a10) = 7887", ", child_tidptr=0x7f0a10) = 7x87"), ("bad-return", 3, 28)),
+    ],
+)
+def test_a_broken_line_is_told_where_it_is_damaged(tmp_path, damage, place):
+    trace = trace_of(tmp_path, STDERR.replace(*damage, 1))
+    assert "brk" in dict(rows_of(trace, "pid"))
+    assert places_of(trace) == [place]
