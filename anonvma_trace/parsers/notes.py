@@ -37,7 +37,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "assumed-process": (
         "info",
         "{count} threads were there before recording began and the trace has no process column: each was "
-        "taken for a process of its own; record with options/record-tgid",
+        "taken for a process of its own; ftrace tells it with options/record-tgid",
     ),
     "fork-without-flags": (
         "warning",

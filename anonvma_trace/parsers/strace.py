@@ -287,7 +287,9 @@ class _LineReader(NativeReader):
         whole = _RETURN.match(rest)
         if whole is None:
             raise LineError("bad-return", len(line) + 1)
-        opened = self._enter(call, tid, whole[1], begin)
+        # Who executes a file and goes on under the same number is a process.
+        tgid = tid if call.name in EXEC_CALLS and whole[2] == b"0" else -1
+        opened = self._enter(call, tid, whole[1], begin, tgid)
         self._open.pop(tid, None)
         self._leave(opened, tid, whole, begin)
 
@@ -300,14 +302,14 @@ class _LineReader(NativeReader):
             opened = _OpenCall(call, None, -1, 0)
         self._leave(opened, tid, rest, begin, resumed=True)
 
-    def _enter(self, call: Call, tid: int, arguments: bytes, begin: int) -> _OpenCall:
+    def _enter(self, call: Call, tid: int, arguments: bytes, begin: int, tgid: int = -1) -> _OpenCall:
         """Add the event of the enter; those of new tasks have none, since nothing but the result tells of them."""
         try:
             if call.name in NEW_TASK_CALLS:
                 return _OpenCall(call, flags_of_new_task(call, arguments), -1, tid)
             if call.name in EXEC_CALLS:
                 path = executed_file(call, arguments)
-                self._builder.add(call.enter, self._line, tid, self._ts)
+                self._builder.add(call.enter, self._line, tid, self._ts, tgid=tgid)
                 return _OpenCall(call, None, self._text(path), tid)
             read = read_arguments(call, arguments)
         except ValueError:

@@ -50,7 +50,7 @@ def test_each_call_has_its_row(tmp_path):
     ]
     assert trace.table["pgoff"].to_pylist()[3] == 2
     assert set(trace.table["comm"].to_pylist()[1:]) == {"sh"}
-    assert codes_of(trace) == ["no-images", "assumed-process", "no-faults"]
+    assert codes_of(trace) == ["no-images", "no-faults"]
 
 
 @pytest.mark.parametrize(
