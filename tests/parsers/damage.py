@@ -13,7 +13,8 @@ from pathlib import Path
 
 from anonvma_trace.errors import EmptyTraceError, UnknownFormatError, UnsupportedTraceError
 from anonvma_trace.parsers import open_trace
-from anonvma_trace.parsers.source import open_source
+from anonvma_trace.parsers.losses import TEXT_KEPT
+from anonvma_trace.parsers.source import LONGEST_LINE, open_source
 
 from .recordings import recordings
 
@@ -126,7 +127,8 @@ class Damaged:
         problems += [
             f"line {line} column {column} told"
             for line, column, text in found.unreadable
-            if line not in touched or not 1 <= column <= len(text.encode()) + 1
+            if line not in touched
+            or not 1 <= column <= (len(text.encode()) if len(text) < TEXT_KEPT else LONGEST_LINE) + 1
         ]
         return problems
 
