@@ -256,7 +256,7 @@ def _numbers(printed: Printed, found: re.Match[bytes], group: int, tid: int) -> 
         slot = printed.slots.get(field[1])
         if slot is None:
             continue
-        value = int(field[2], 0)
+        value = int(field[2], 16 if field[2].startswith(b"0x") else 10)
         if field[1] in TASK_FIELDS and not 0 <= value <= _PID_MAX_LIMIT:
             raise _BadLine("bad-tid", found.start(group) + field.start(2))
         args[slot] = value

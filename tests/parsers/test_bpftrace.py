@@ -125,6 +125,11 @@ def test_a_line_that_cannot_be_read_is_told_and_costs_no_other(tmp_path, good, b
     assert trace.metadata.unreadable_lines == 1
 
 
+def test_a_damaged_number_that_still_is_one_is_read_as_decimal(tmp_path):
+    trace = read(tmp_path, SHIPPED.replace("pid=9 clone", "pid=09 clone"))
+    assert rows(trace, "op", "child") == rows(read(tmp_path, SHIPPED), "op", "child")
+
+
 @pytest.mark.parametrize("text", [SHIPPED, OLDER])
 @pytest.mark.parametrize("lines_cut", [0, 1, 2, 3])
 def test_it_is_told_by_its_content(tmp_path, text, lines_cut):
