@@ -27,6 +27,7 @@ from .named_pages import named_page
 from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
 from .schemes.interface import page_referenced, settle_peaks
+from .schemes.walk_index import forget_index
 from .timeline import raise_peaks, sample_timeline
 
 (
@@ -179,6 +180,8 @@ def replay_events(
         glob.last_ts = ts[row]
         glob.spans_before = s.ints[4 * LOG_SPANS + REGION_ROWS]
         glob.proc = NULL
+        if glob.index_wanted != NULL and (code < OP_RECLAIM or (code == OP_RECLAIM and file[row] != 0)):
+            forget_index(s)
 
         if code == OP_LOST:
             log_diagnostic(s, DIAG_LOST, NULL, 0, size, 0)

@@ -70,6 +70,7 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
         or glob.anon_vma_cap - glob.anon_vma_top + glob.anon_vma_n_free < glob.anon_vma_need
         or glob.member_cap - glob.member_top + glob.member_n_free < glob.member_need
         or glob.visited_cap < glob.visited_need
+        or glob.index_cap < glob.index_need
         or 2 * glob.pid_used > glob.pid_mask - few
         or 2 * glob.frame_used > glob.frame_mask - few
         or glob.n_file_pages > 2 * glob.file_mask

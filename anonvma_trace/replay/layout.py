@@ -516,6 +516,31 @@ _PARTS = (
     "locks_base",  # locks by operation, see `locks`
     "by_case_base",  # merges by case, 9 words
     "refused_base",  # refused sides by reason, one word for each of MERGE_SIDES
+    # the index of one anon_vma's list (`schemes.walk_index`)
+    "index_cap",  # words of `index`
+    "index_need",  # words that an index which is due takes
+    "index_shortest",  # settings: vmas of a list that is worth one
+    "index_patience",  # walks of the whole list before one is thought of
+    "index_anon_vma",  # whose index there is, NULL if none
+    "index_wanted",  # the anon_vma walked last, NULL after any event but a walk
+    "index_walks",  # walks done by an index
+    "index_credit",  # vmas visited by plain walks of it
+    "index_price",  # vmas to be visited before an index is made
+    "index_words",  # the index that would be made: its size, page index of column 0, columns
+    "index_wanted_low",
+    "index_wanted_columns",
+    "index_low",  # the same of the one that there is
+    "index_columns",
+    "index_no_rss",  # where each part begins
+    "index_column",
+    "index_bits",
+    "index_cursor",
+    "index_places",
+    "index_swap",
+    "index_other",
+    "index_first",
+    "index_mappers",
+    "index_n_mappers",
     "peaks_base",  # N_PEAKS rows of the timeline
     "next_sample",  # event of the next sample of the timeline
     "stride",  # the timeline has one sample for each `stride` events
@@ -540,4 +565,5 @@ class State(NamedTuple):
     ints: Any  # int64: hash tables, histograms and the marks of the log's regions
     glob: Any  # one GLOB record
     log: Any  # int64: rows of result tables, a region for each
+    index: Any  # int64: an index of one list, while it is walked again and again
     rmap: Any

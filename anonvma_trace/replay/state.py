@@ -29,6 +29,7 @@ from .layout import (
 from .locks import LOCK_WORDS, OPERATIONS
 from .schemes.anon_vma import ANON_VMA, AnonVmaTables
 from .schemes.members import MEMBER
+from .schemes.walk_index import PATIENCE, SHORTEST
 from .table import Table
 
 _FIRST_ROWS = {
@@ -42,6 +43,7 @@ _FIRST_ROWS = {
     "member": 1 << 12,
 }
 _FIRST_LOG_ROWS = 1 << 15
+_FIRST_INDEX_WORDS = 1 << 12
 # Parts of `ints` behind the region marks: words for each entry, and entries to begin with.
 _INT_PARTS = {
     "pid": (3, 1 << 12),
@@ -96,6 +98,7 @@ def new_state(
         ints=Table.zeros(0, np.int64),
         glob=Table.zeros(1, GLOB),
         log=Table.zeros(0, np.int64),
+        index=Table.zeros(_FIRST_INDEX_WORDS, np.int64),
         rmap=AnonVmaTables(Table.zeros(rows["anon_vma"], ANON_VMA), Table.zeros(rows["member"], MEMBER)),
     )
     glob = state.glob[0]
@@ -107,6 +110,7 @@ def new_state(
     glob.rules = rules
     glob.shm_id = FILE_SHM
     glob.stride = 1
+    glob.index_cap, glob.index_shortest, glob.index_patience = _FIRST_INDEX_WORDS, SHORTEST, PATIENCE
     state = _with_ints(state, {part: entries for part, (_, entries) in _INT_PARTS.items()})
     return _with_log(state, dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS))
 
@@ -189,6 +193,9 @@ def grow(state: State) -> State:
     capacity = _wanted(glob, "block")
     if capacity:
         state = state._replace(pt=state.pt.grown(capacity * PT_STRIDE))
+    if glob.index_need > glob.index_cap:
+        glob.index_cap = _doubled(int(glob.index_cap), int(glob.index_need))
+        state = state._replace(index=state.index.grown(int(glob.index_cap)))
     for pool in ("anon_vma", "member"):
         capacity = _wanted(glob, pool)
         if capacity:

@@ -15,29 +15,15 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..compiled import kernel
 from ..layout import (
     BUG_INDEX,
     BUG_MAPPING,
     BUG_NO_ANON_VMA,
     BUG_NONE,
-    DIAG_DANGLING,
-    DIAG_UNREACHABLE,
     LOG_ANON_VMAS,
-    LOG_WALKS,
     NULL,
     PG_ANON,
-    PG_DIRTY,
-    PG_REFERENCED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_SHIFT,
-    PTE_SWAP,
-    PTE_YOUNG,
-    PURPOSE_REFERENCED,
-    PURPOSE_UNMAP,
     RULE_FIX_MOVE_MERGE,
     RULE_FIX_PROPAGATE,
     RULE_MERGE_PRE_RMAP39,
@@ -50,20 +36,11 @@ from ..layout import (
     SIDE_PGOFF_ANON,
     SIDE_PGOFF_FILE,
     VM_ACCESS,
-    VM_LOCKED,
-    VM_RESERVED,
-    WALK_AGAIN,
-    WALK_EMPTY_ANON_VMA,
-    WALK_FAIL_LOCKED,
-    WALK_FAIL_YOUNG,
-    WALK_NOT_REFERENCED,
-    WALK_REFERENCED,
-    WALK_SUCCESS,
     record,
 )
-from ..locks import LOCK_PREPARE, LOCK_WALK, count_locks
-from ..log import log_diagnostic, log_row, log_vma_span
-from ..page_table import find_pte
+from ..locks import LOCK_PREPARE, count_locks
+from ..log import log_row, log_vma_span
+from .anon_vma_walk import page_referenced, try_to_unmap  # noqa: F401  (looked up by name: `interface`)
 from .interface import register_scheme
 from .listhead import list_add, list_add_tail, list_del
 from .members import (
@@ -425,155 +402,6 @@ def page_remove_rmap(s, page, vma):
 
 def page_reused(s, page, vma):
     """Do nothing: a reused page stays with its anon_vma."""
-
-
-def page_referenced(s, page):
-    """Return how many references to `page` there were: PG_referenced, and young ptes found by a walk.
-
-    Source: rmap 39, mm/rmap.c, ``page_referenced``, ``page_referenced_anon``.
-    """
-    p = s.page[page]
-    referenced = 1 if p.pg_flags & PG_REFERENCED else 0
-    p.pg_flags &= ~PG_REFERENCED
-    if p.mapcount > 0 and p.pg_flags & PG_ANON:
-        return _walk_anon_vma(s, page, PURPOSE_REFERENCED, NULL, False, referenced)
-    return referenced
-
-
-def try_to_unmap(s, page, slot, force):
-    """Turn the ptes of `page` into entries of `slot`, as far as a walk finds them; return WALK_*.
-
-    With `force` (the recorder saw the page leave) young bits and locked vmas do not stop it.
-
-    Source: rmap 39, mm/rmap.c, ``try_to_unmap``, ``try_to_unmap_anon``, ``try_to_unmap_one``.
-    """
-    return _walk_anon_vma(s, page, PURPOSE_UNMAP, slot, force, 0)
-
-
-@kernel
-def _walk_anon_vma(s, page, purpose, slot, force, referenced):
-    """Visit the vmas of a mapped anonymous page, head first; return references found, or WALK_* of an unmap."""
-    glob = s.glob[0]
-    p = s.page[page]
-    anon_vma = np.int64(p.mapping)
-    a = s.rmap.anon_vma[anon_vma]
-    mapcount = np.int64(p.mapcount)
-    visited, miss_rss, miss_range, miss_none, miss_swap, miss_other, hits = 0, 0, 0, 0, 0, 0, 0
-    left = mapcount
-    list_length = 0
-    outcome = WALK_AGAIN if purpose == PURPOSE_UNMAP else WALK_NOT_REFERENCED
-    alive = a.id == p.mapping_id
-    vma = NULL
-    if alive:
-        list_length = a.n_vmas
-        vma = a.head
-    while vma != NULL:
-        v = s.vma[vma]
-        visited += 1
-        current = vma
-        vma = v.anon_next
-        if s.mm[v.mm].rss == 0:
-            miss_rss += 1
-            continue
-        vpn = v.start + (p.index - v.pgoff)
-        if vpn < v.start or vpn >= v.end:
-            miss_range += 1
-            continue
-        at = find_pte(s, v.mm, vpn)
-        pte = s.pt[at] if at != 0 else 0
-        if pte == 0:
-            miss_none += 1
-            continue
-        if pte & PTE_SWAP:
-            miss_swap += 1
-            continue
-        if pte & PTE_PRESENT == 0 or pte >> PTE_SHIFT != page:
-            miss_other += 1
-            continue
-        hits += 1
-        if purpose == PURPOSE_REFERENCED:
-            if pte & PTE_YOUNG:
-                referenced += 1
-                s.pt[at] = pte & ~PTE_YOUNG
-            left -= 1
-        else:
-            if not force:
-                if v.vm_flags & (VM_LOCKED | VM_RESERVED):
-                    outcome = WALK_FAIL_LOCKED
-                    break
-                if pte & PTE_YOUNG:
-                    s.pt[at] = pte & ~PTE_YOUNG
-                    outcome = WALK_FAIL_YOUNG
-                    break
-            if pte & PTE_DIRTY:
-                p.pg_flags |= PG_DIRTY
-            s.pt[at] = (slot << PTE_SHIFT) | PTE_SWAP
-            s.slot[slot].map += 1
-            s.mm[v.mm].rss -= 1
-            glob.mapped_ptes -= 1
-            page_remove_rmap_of(s, page, current)
-            left -= 1
-        if left == 0:
-            break
-    unreachable = left
-    if purpose == PURPOSE_UNMAP:
-        if outcome == WALK_AGAIN and left == 0:
-            outcome = WALK_SUCCESS
-        if outcome == WALK_FAIL_LOCKED or outcome == WALK_FAIL_YOUNG:
-            unreachable = 0
-    elif referenced > 0:
-        outcome = WALK_REFERENCED
-    if not alive:
-        outcome = WALK_EMPTY_ANON_VMA
-        log_diagnostic(s, DIAG_DANGLING, np.int64(p.proc), p.first_vpn, unreachable, 0)
-    else:
-        a.walks += 1
-        a.vmas_visited += visited
-        if unreachable > 0:
-            log_diagnostic(s, DIAG_UNREACHABLE, np.int64(p.proc), p.first_vpn, unreachable, 0)
-    early_stop = 1 if visited < list_length else 0
-
-    count_locks(s, LOCK_WALK, 0, 0, visited - miss_rss - miss_range, anon_vma if alive else NULL)
-    glob.walks += 1
-    glob.vmas_visited += visited
-    glob.miss_rss += miss_rss
-    glob.miss_range += miss_range
-    glob.miss_none += miss_none
-    glob.miss_swap += miss_swap
-    glob.miss_other += miss_other
-    glob.hits += hits
-    glob.early_stops += early_stop
-    glob.unreachable += unreachable
-    glob.list_length_sum += list_length
-    glob.locked_fail += outcome == WALK_FAIL_LOCKED
-    glob.young_fail += outcome == WALK_FAIL_YOUNG
-    s.ints[glob.visited_base + visited] += 1
-    s.proc[p.proc].walks_caused += 1
-
-    at = log_row(s, LOG_WALKS)
-    log = s.log
-    log[at] = glob.event
-    log[at + 1] = glob.ts
-    log[at + 2] = p.proc
-    log[at + 3] = p.first_vpn
-    log[at + 4] = p.mapping_id
-    log[at + 5] = purpose
-    log[at + 6] = mapcount
-    log[at + 7] = list_length
-    log[at + 8] = visited
-    log[at + 9] = miss_rss
-    log[at + 10] = miss_range
-    log[at + 11] = miss_none
-    log[at + 12] = miss_swap
-    log[at + 13] = miss_other
-    log[at + 14] = hits
-    log[at + 15] = unreachable
-    log[at + 16] = early_stop
-    log[at + 17] = outcome
-    return outcome if purpose == PURPOSE_UNMAP else referenced
-
-
-page_remove_rmap_of = kernel(page_remove_rmap)  # for calls inside this module
 
 
 def page_reachable(s, page, vma, vpn):
