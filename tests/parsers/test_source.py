@@ -144,7 +144,9 @@ def test_compression_damaged_from_its_beginning_is_refused(tmp_path, compression
         source_of(tmp_path, damage(COMPRESS[compression](b"a line\n")))
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0), zstandard.compress(b""), b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "content", [b"", gzip.compress(b"", mtime=0), zstandard.compress(b""), b"\xef\xbb\xbf"]
+)
 def test_an_empty_file_is_refused(tmp_path, content):
     with pytest.raises(EmptyTraceError, match="found nothing: the input is empty"):
         source_of(tmp_path, content)
