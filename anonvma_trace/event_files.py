@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .arrow_arrays import array_of, strings
 from .errors import OutputError, UsageError, did_you_mean
 from .events import EVENT_SCHEMA, TraceMetadata, schema_with_metadata
 from .parsers.tabular import metadata_path
@@ -238,10 +239,10 @@ class _Names:
             None if name is None else self._numbers.setdefault(name, len(self._numbers))
             for name in column.dictionary.to_pylist()
         ]
-        return pc.take(pa.array(known, pa.int32()), column.indices)
+        return pc.take(array_of(known, pa.int32()), column.indices)
 
     def array(self) -> pa.Array:
-        return pa.array(list(self._numbers), pa.string())
+        return strings(list(self._numbers))
 
 
 def _store_parquet(file: BinaryIO, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:

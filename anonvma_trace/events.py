@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from .arrow_arrays import array_of, strings
+
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 SCHEMA_VERSION = 1
@@ -208,7 +210,7 @@ def batch_from_columns(columns: dict[str, Any], n_rows: int) -> pa.RecordBatch:
             array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
             arrays.append(array if array.type == column.type else array.cast(column.type))
         elif pa.types.is_dictionary(column.type):
-            arrays.append(pa.array(values, pa.string()).dictionary_encode())
+            arrays.append(strings(values).dictionary_encode())
         else:
-            arrays.append(pa.array(values, column.type))
+            arrays.append(array_of(values, column.type))
     return pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA)

@@ -30,7 +30,9 @@ class ResultTables:
 
     def __init__(self, summary: dict[str, Any], tables: dict[str, pa.Table]) -> None:
         self.summary = summary
-        self._tables = {name: tables.get(name, schema.empty_table()) for name, schema in TABLES.items()}
+        self._tables = {
+            name: tables.get(name, pa.Table.from_batches([], schema)) for name, schema in TABLES.items()
+        }
         self._frames: dict[str, pl.DataFrame] = {}
 
     def to_arrow(self, name: str) -> pa.Table:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow_arrays import as_numpy
 from .events import OPS, TraceMetadata
 from .trace import Diagnostic, Loss, Trace
 
@@ -127,7 +128,7 @@ class _RowCounts:
         self._add_times(batch)
         self._add_processes(batch, op)
         self._add_images(op)
-        has_frame = batch.column("frame").is_valid().to_numpy(zero_copy_only=False)
+        has_frame = as_numpy(batch.column("frame").is_valid())
         self.faults_with_frame += int(np.count_nonzero(has_frame & np.isin(op, _FAULTS)))
         for row in np.flatnonzero(op == _OP["lost"])[: LOSSES_KEPT - len(self.loss_places)].tolist():
             events, cpu, line, ts = (batch.column(name)[row].as_py() for name in ("len", "cpu", "line", "ts"))
@@ -139,9 +140,9 @@ class _RowCounts:
         self.last_ts = max(self.last_ts, span["max"])
 
     def _add_processes(self, batch: pa.RecordBatch, op: np.ndarray) -> None:
-        has_address = batch.column("addr").is_valid().to_numpy(zero_copy_only=False)
+        has_address = as_numpy(batch.column("addr").is_valid())
         acts = ~np.isin(op, _NOT_OF_A_PROCESS) & (has_address | ~np.isin(op, _NAME_A_PAGE))
-        pid = batch.column("pid").to_numpy(zero_copy_only=False)
+        pid = as_numpy(batch.column("pid"))
         children = set(pc.unique(batch.column("child").drop_null()).to_pylist())
         self.children |= children
         acting = set(np.unique(pid[acts]).tolist())
@@ -210,4 +211,4 @@ def _op_codes(column: pa.Array) -> np.ndarray:
     """Return the operations as places in `OPS`."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     codes = np.array([_OP[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-    return codes[encoded.indices.to_numpy(zero_copy_only=False)]
+    return codes[as_numpy(encoded.indices)]

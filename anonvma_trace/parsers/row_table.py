@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from ..arrow_arrays import numbers, strings
 from ..events import EVENT_SCHEMA, OPS
 from .native_block import Names, NativeBlock
 
@@ -99,7 +100,7 @@ class BatchMaker:
 
     def __init__(self, comms: Names, files: Names) -> None:
         self._comms, self._files = comms, files
-        self._op_names = pa.array(OPS, pa.string())
+        self._op_names = strings(OPS)
 
     def batches(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches of at most `BATCH_ROWS`."""
@@ -109,12 +110,12 @@ class BatchMaker:
     def _batch(self, rows: np.ndarray) -> pa.RecordBatch:
         op = rows[OP]
         columns = {
-            "ts": pa.array(rows[TS]),
+            "ts": numbers(rows[TS]),
             "cpu": _present(rows[CPU], np.int16),
-            "pid": pa.array(rows[PID].astype(np.int32)),
+            "pid": numbers(rows[PID].astype(np.int32)),
             "tid": _present(rows[TID], np.int32),
             "comm": _named(rows[COMM], self._comms),
-            "op": pa.DictionaryArray.from_arrays(pa.array(op.astype(np.int32)), self._op_names),
+            "op": pa.DictionaryArray.from_arrays(numbers(op.astype(np.int32)), self._op_names),
             "addr": _used(rows[ADDR].view(np.uint64), _USED[ADDR][op]),
             "len": _used(rows[LEN].view(np.uint64), _USED[LEN][op]),
             "prot": _used(rows[PROT].astype(np.uint8), _USED[PROT][op]),
@@ -125,25 +126,25 @@ class BatchMaker:
             "new_len": _used(rows[NEW_LEN].view(np.uint64), _USED[NEW_LEN][op]),
             "child": _used(rows[CHILD].astype(np.int32), _USED[CHILD][op]),
             "frame": _present(rows[FRAME], np.uint64),
-            "line": pa.array(rows[LINE], mask=rows[LINE] == 0),
+            "line": numbers(rows[LINE], rows[LINE] == 0),
         }
         return pa.RecordBatch.from_arrays([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
 
 
-def _named(numbers: np.ndarray, names: Names) -> pa.DictionaryArray:
-    """Return the names of `numbers` (-1: null), with a dictionary of those that occur."""
+def _named(codes: np.ndarray, names: Names) -> pa.DictionaryArray:
+    """Return the names with these numbers (-1: null), with a dictionary of those that occur."""
     occurs = np.zeros(len(names.values) + 1, dtype=bool)  # the last is for -1
-    occurs[numbers] = True
+    occurs[codes] = True
     used = np.flatnonzero(occurs[:-1])
     place = np.full(len(names.values) + 1, -1, dtype=np.int64)
     place[used] = np.arange(len(used))
-    dictionary = pa.array([names.values[number] for number in used.tolist()], pa.string())
-    return pa.DictionaryArray.from_arrays(_present(place[numbers], np.int32), dictionary)
+    dictionary = strings([names.values[number] for number in used.tolist()])
+    return pa.DictionaryArray.from_arrays(_present(place[codes], np.int32), dictionary)
 
 
 def _present(values: np.ndarray, dtype: type) -> pa.Array:
-    return pa.array(values.astype(dtype), mask=values < 0)
+    return numbers(values.astype(dtype), values < 0)
 
 
 def _used(values: np.ndarray, used: np.ndarray) -> pa.Array:
-    return pa.array(values, mask=~used)
+    return numbers(values, ~used)

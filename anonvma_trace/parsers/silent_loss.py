@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 import pyarrow as pa
 
+from ..arrow_arrays import as_numpy, numbers
 from ..events import CLONE_VM, PAGE_SIZE
 from ..trace import Diagnostic
 from .notes import Notes
@@ -67,8 +68,8 @@ class UnmapCheck:
         """Look at the next rows of the event table."""
         ops = batch.column("op")
         codes = [code for code, op in enumerate(ops.dictionary.to_pylist()) if op in _LOOKED_AT]
-        looked_at = np.flatnonzero(np.isin(ops.indices.to_numpy(), codes))
-        columns = (batch.column(name).take(pa.array(looked_at)).to_pylist() for name in _COLUMNS)
+        looked_at = np.flatnonzero(np.isin(as_numpy(ops.indices), codes))
+        columns = (batch.column(name).take(numbers(looked_at)).to_pylist() for name in _COLUMNS)
         for op, pid, addr, length, new_addr, new_len, child, flags, line in zip(*columns, strict=True):
             if op == "exec":
                 self._mapped[pid] = Ranges()

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..arrow_arrays import as_numpy, numbers, strings
 from ..errors import EmptyTraceError, TraceAccessError, TraceSyntaxError, did_you_mean
 from ..events import EVENT_SCHEMA, METADATA_PREFIX, OPS, TraceMetadata, batch_from_columns
 from ..trace import Diagnostic, Loss
@@ -33,7 +34,7 @@ ROWS_PER_BATCH = 1 << 16
 
 _PLACES_LOCATED = 5  # bad rows of one part whose place in the text is looked up; the others are only counted
 
-_OPS = pa.array(OPS, pa.string())
+_OPS = strings(OPS)
 _BAD_VALUE = (
     "expected a value of its column's type; the row is left out "
     f"(in the columns {', '.join(sorted(UNREPLAYED_COLUMNS))} the value reads as null)"
@@ -196,7 +197,7 @@ class TableStream:
         admitted = np.ones(n_rows, bool)
         for name in REQUIRED_COLUMNS:
             if part.columns[name].null_count:
-                present = part.columns[name].is_valid().to_numpy(zero_copy_only=False)
+                present = as_numpy(part.columns[name].is_valid())
                 reason = f"expected a value in each of the columns {', '.join(REQUIRED_COLUMNS)}"
                 self._leave_out(part, admitted, ~present, name, "missing-value", reason)
         known = _known_ops(part.columns["op"])
@@ -205,10 +206,10 @@ class TableStream:
             self._leave_out(part, admitted, ~known, "op", "unknown-op", reason)
         columns = dict(part.columns)
         if "line" not in columns:
-            columns["line"] = pa.array(part.lines)
+            columns["line"] = numbers(part.lines)
         batch = batch_from_columns(columns, n_rows)
         if not admitted.all():
-            batch = batch.filter(pa.array(admitted))
+            batch = batch.filter(numbers(admitted))
         if self._lost_events is not None:
             self._lost_events += _events_lost(batch)
         return batch
@@ -246,7 +247,7 @@ def _known_ops(ops: pa.Array) -> np.ndarray:
             return np.ones(len(ops), bool)
         ops = ops.dictionary_decode()
     known = pc.or_(pc.is_in(ops, value_set=_OPS), pc.is_null(ops))
-    return known.to_numpy(zero_copy_only=False)
+    return as_numpy(known)
 
 
 def _events_lost(batch: pa.RecordBatch) -> int:
@@ -390,7 +391,7 @@ class _BinaryTableStream(TableStream):
             kept = np.ones(batch.num_rows, bool)
             kept[list(left_out)] = False
             lines = lines[kept]
-            columns = {name: array.filter(pa.array(kept)) for name, array in columns.items()}
+            columns = {name: array.filter(numbers(kept)) for name, array in columns.items()}
 
         def locate(row: int, name: str) -> tuple[int, str]:
             return 0, repr(columns[name][row].as_py())

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
+from ..arrow_arrays import array_of
 from ..errors import TraceSyntaxError
 from ..events import EVENT_SCHEMA
 from .source import LONGEST_LINE, Source
@@ -266,7 +267,7 @@ class _TextTableStream(TableStream):
                     kept.append((values, start, line))
         if kept:
             columns = {
-                name: pa.array([values[name] for values, _, _ in kept], _TYPES[name]) for name in self._names
+                name: array_of([values[name] for values, _, _ in kept], _TYPES[name]) for name in self._names
             }
             starts = np.array([start for _, start, _ in kept], np.int64)
             lines = np.array([line for _, _, line in kept], np.int64)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from ..arrow_arrays import as_numpy, numbers
 from ..events import EVENT_SCHEMA, TraceMetadata
 from ..trace import Diagnostic, EventStream, Loss
 from .losses import LossLog
@@ -40,7 +41,7 @@ class _Part:
             if batch is None:
                 self.exhausted = True
                 return
-            times = batch.column("ts").to_numpy()
+            times = as_numpy(batch.column("ts"))
             self.keys = np.maximum.accumulate(np.maximum(times, self._latest))
             self.rows = pa.Table.from_batches([batch])
             if len(self.keys):
@@ -130,5 +131,5 @@ class MergedStream:
                 if part is limit:
                     side = "left"
             order = np.argsort(np.concatenate(keys), kind="stable")
-            merged = pa.concat_tables(tables).unify_dictionaries().take(pa.array(order)).combine_chunks()
+            merged = pa.concat_tables(tables).unify_dictionaries().take(numbers(order)).combine_chunks()
             yield from merged.to_batches()

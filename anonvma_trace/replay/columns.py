@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrow_arrays import as_numpy, is_valid
 from ..errors import TraceError
 from ..events import OPS
 from .layout import FILE_SPECIAL
@@ -102,39 +103,22 @@ class EventColumns:
             return _constant(null, len(column))
         used = set(pc.unique(column.indices).to_pylist())
         table = np.array(
-            [code_of(name) if at in used and name is not None else null for at, name in enumerate(names)]
-            + [null],
+            [code_of(name) if at in used and name is not None else null for at, name in enumerate(names)],
             np.int64,
         )
-        indices = column.indices
-        if indices.null_count:
-            indices = indices.fill_null(pa.scalar(len(names), indices.type))
-        return _read_only(table[_values(indices)])
+        if not column.indices.null_count:
+            return _read_only(table[as_numpy(column.indices)])
+        valid = is_valid(column.indices)  # what a null holds is no place in the table
+        return _read_only(np.where(valid, table[np.where(valid, as_numpy(column.indices), 0)], null))
 
 
 def integers(column: pa.Array, null: int) -> np.ndarray:
     """Return an integer column as read-only int64, unsigned 64-bit values bit for bit."""
-    bits = pa.types.is_uint64(column.type)
     if column.null_count == len(column):
         return _constant(null, len(column))
-    if column.null_count:
-        fill = null % (1 << 64) if bits else null
-        if pa.types.is_unsigned_integer(column.type) and not bits:
-            fill = max(null, 0)
-        column = column.fill_null(pa.scalar(fill, column.type))
-    values = _values(column)
-    return _read_only(values.view(np.int64) if bits else np.ascontiguousarray(values, np.int64))
-
-
-def _values(column: pa.Array) -> np.ndarray:
-    """Return an integer column without nulls as it lies in memory.
-
-    Arrow's own conversion imports pandas, which takes longer than most replays.
-    """
-    if not len(column):
-        return np.zeros(0, column.type.to_pandas_dtype())
-    buffer = np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype())
-    return buffer[column.offset : column.offset + len(column)]
+    values = as_numpy(column)
+    values = values.view(np.int64) if values.dtype == np.uint64 else np.ascontiguousarray(values, np.int64)
+    return _read_only(np.where(is_valid(column), values, null) if column.null_count else values)
 
 
 @functools.cache

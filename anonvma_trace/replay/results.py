@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..arrow_arrays import numbers, strings
 from ..events import OPS, PAGE_SHIFT
 from ..tables import MERGE_REASONS, MERGE_SIDES, TABLES, WALK_OUTCOMES, empty_summary
 from .columns import EventColumns
@@ -38,14 +39,14 @@ def render_vm_flags(flags: int) -> str:
 
 def _pages(values: np.ndarray) -> pa.Array:
     """Page numbers as byte addresses or lengths."""
-    return pa.array(values.astype(np.uint64) << _ADDRESS_BITS)
+    return numbers(values.astype(np.uint64) << _ADDRESS_BITS)
 
 
 def _named(codes: np.ndarray, names: tuple[str, ...] | list[str], null: int | None = None) -> pa.Array:
     """Codes as a dictionary column over `names`; the code `null` becomes null."""
     mask = None if null is None else codes == null
-    indices = pa.array(codes.astype(np.int32), mask=mask)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+    indices = numbers(codes.astype(np.int32), mask)
+    return pa.DictionaryArray.from_arrays(indices, strings(names))
 
 
 def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.Array:
@@ -59,7 +60,7 @@ def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.
 
 
 def _or_null(values: np.ndarray, null: int = 0) -> pa.Array:
-    return pa.array(values, mask=values == null)
+    return numbers(values, values == null)
 
 
 class ResultBuilder:
@@ -122,46 +123,46 @@ class ResultBuilder:
     def _anon_vmas(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
         alive = f["freed_event"] == 0
         return [
-            pa.array(f["anon_vma"]),
-            pa.array(f["allocated_event"]),
-            pa.array(f["allocated_ts"]),
+            numbers(f["anon_vma"]),
+            numbers(f["allocated_event"]),
+            numbers(f["allocated_ts"]),
             _named(f["allocated_by"], OPS),
-            pa.array(state.proc.array["pid"][f["proc"]]),
-            pa.array(f["freed_event"], mask=alive),
-            pa.array(f["freed_ts"], mask=alive),
+            numbers(state.proc.array["pid"][f["proc"]]),
+            numbers(f["freed_event"], alive),
+            numbers(f["freed_ts"], alive),
             *(
-                pa.array(f[name])
+                numbers(f[name])
                 for name in ("peak_vmas", "peak_pages", "pages_ever", "walks", "vmas_visited")
             ),
         ]
 
     def _merges(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
         return [
-            pa.array(f["event"]),
-            pa.array(f["ts"]),
-            pa.array(state.proc.array["pid"][f["proc"]]),
+            numbers(f["event"]),
+            numbers(f["ts"]),
+            numbers(state.proc.array["pid"][f["proc"]]),
             _named(f["op"], OPS),
             _pages(f["addr"]),
             _pages(f["len"]),
-            pa.array(f["case"]),
+            numbers(f["case"]),
             _named(f["left"], MERGE_SIDES),
             _named(f["right"], MERGE_SIDES),
-            pa.array(f["left_new"] != 0),
-            pa.array(f["right_new"] != 0),
+            numbers(f["left_new"] != 0),
+            numbers(f["right_new"] != 0),
             _named(f["pgoff_anon_vma"], ["", "same", "null"], null=0),
-            pa.array(f["self"] != 0),
+            numbers(f["self"] != 0),
         ]
 
     def _walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
         return [
-            pa.array(f["event"]),
-            pa.array(f["ts"]),
-            pa.array(state.proc.array["pid"][f["proc"]]),
+            numbers(f["event"]),
+            numbers(f["ts"]),
+            numbers(state.proc.array["pid"][f["proc"]]),
             _pages(f["addr"]),
-            pa.array(f["anon_vma"]),
+            numbers(f["anon_vma"]),
             _named(f["purpose"], PURPOSE_NAMES),
             *(
-                pa.array(f[name])
+                numbers(f[name])
                 for name in (
                     "mapcount",
                     "list_length",
@@ -175,21 +176,21 @@ class ResultBuilder:
                     "unreachable",
                 )
             ),
-            pa.array(f["early_stop"] != 0),
+            numbers(f["early_stop"] != 0),
             _named(f["outcome"], WALK_OUTCOMES),
         ]
 
     def _file_walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        place = [_described(f["file"], self._file), pa.array(f["pgoff"].astype(np.uint64))]
+        place = [_described(f["file"], self._file), numbers(f["pgoff"].astype(np.uint64))]
         columns = self._walks(f | {"anon_vma": f["file"]}, state)
         return [*columns[:4], *place, *columns[5:]]
 
     def _vma_spans(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
         return [
-            pa.array(f["vma"]),
-            pa.array(state.proc.array["pid"][f["proc"]]),
+            numbers(f["vma"]),
+            numbers(state.proc.array["pid"][f["proc"]]),
             *self._vma_columns(f),
-            pa.array(f["from_event"]),
+            numbers(f["from_event"]),
             _or_null(f["to_event"]),
         ]
 
@@ -198,19 +199,19 @@ class ResultBuilder:
         return [
             _pages(f["start"]),
             _pages(f["end"]),
-            pa.array((f["flags"] & VM_ACCESS).astype(np.uint8)),
+            numbers((f["flags"] & VM_ACCESS).astype(np.uint8)),
             _described(f["flags"] & ~np.int64(VM_ACCESS), render_vm_flags),
-            pa.array(f["pgoff"].astype(np.uint64)),
+            numbers(f["pgoff"].astype(np.uint64)),
             _described(f["file"], self._file),
             _or_null(f["anon_vma"]),
         ]
 
     def _members(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        pid = pa.array(state.proc.array["pid"][f["proc"]])
-        return [pa.array(f["anon_vma"]), pid, pa.array(f["vmas_peak"]), pa.array(f["pages_peak"])]
+        pid = numbers(state.proc.array["pid"][f["proc"]])
+        return [numbers(f["anon_vma"]), pid, numbers(f["vmas_peak"]), numbers(f["pages_peak"])]
 
     def _timeline(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        return [pa.array(f[name]) for name in LOG_FIELDS["timeline"]]
+        return [numbers(f[name]) for name in LOG_FIELDS["timeline"]]
 
     def _add_core_diagnostics(
         self, f: dict[str, np.ndarray], state: State, lines: np.ndarray | None, first_event: int
@@ -240,15 +241,15 @@ class ResultBuilder:
                 _or_null(f["event"]),
                 _or_null(np.where(at >= 0, line, 0)),
                 _named(f["code"], [code for _, code, _ in DIAGNOSTICS]),
-                pa.array(messages, pa.string()),
+                strings(messages),
             ],
         )
 
     def add_diagnostic(self, severity: str, event: int, line: int, code: str, message: str) -> None:
         """Add one row to `diagnostics`; event and line 0 become null."""
-        texts = [pa.array([text]).dictionary_encode() for text in (severity, code)]
-        numbers = [pa.array([value or None], pa.int64()) for value in (event, line)]
-        self.add("diagnostics", [texts[0], *numbers, texts[1], pa.array([message])])
+        texts = [strings([text]).dictionary_encode() for text in (severity, code)]
+        places = [numbers(np.array([value or 0]), np.array([not value])) for value in (event, line)]
+        self.add("diagnostics", [texts[0], *places, texts[1], strings([message])])
 
     def add_what_stands(self, state: State, tainted: np.ndarray) -> None:
         """Add what only the end tells: live vmas and their spans, live anon_vmas and members, processes.
@@ -274,7 +275,7 @@ class ResultBuilder:
         }
         fields["to_event"] = np.zeros(len(v), np.int64)
         self.add("vma_spans", self._vma_spans(fields, state))
-        self.add("vmas", [pa.array(state.proc.array["pid"][owner]), *self._vma_columns(fields)])
+        self.add("vmas", [numbers(state.proc.array["pid"][owner]), *self._vma_columns(fields)])
 
         member = state.rmap.member.array
         m = member[(member["anon_vma"] != NULL) & ((member["vmas_peak"] > 0) | (member["pages_peak"] > 0))]
@@ -297,9 +298,9 @@ class ResultBuilder:
     def _add_processes(self, state: State, tainted: np.ndarray) -> None:
         p = state.proc[1 : state.glob[0].proc_top]
         comm = _named(p["comm"], self._columns.comms.names, null=-1)
-        columns = [pa.array(p["pid"]), comm, _or_null(p["parent"], -1)]
-        columns += [pa.array(p[name]) for name in TABLES["processes"].names[3:-1]]
-        self.add("processes", [*columns, pa.array(tainted)])
+        columns = [numbers(p["pid"]), comm, _or_null(p["parent"], -1)]
+        columns += [numbers(p[name]) for name in TABLES["processes"].names[3:-1]]
+        self.add("processes", [*columns, numbers(tainted)])
 
     def add_timeline(self, state: State, samples: np.ndarray) -> None:
         """Add the timeline: samples, the events that raised a peak to its final value, and the last event."""
@@ -326,7 +327,7 @@ class ResultBuilder:
         rows = rows[rows[:, 0] > 0]
         _, first = np.unique(rows[:, 0], return_index=True)
         rows = rows[first]
-        self.add("timeline", [pa.array(np.ascontiguousarray(column)) for column in rows.T])
+        self.add("timeline", [numbers(column) for column in rows.T])
 
 
 def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Arrow arrays made and read without pandas, and that no command needs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonvma_trace.arrow_arrays import array_of, as_numpy, is_valid, numbers, strings
+
+NULLABLE = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=40)
+
+
+@given(NULLABLE, st.integers(0, 5))
+def test_numbers_with_nulls_come_back(values, offset):
+    null = np.array([value is None for value in values], bool)
+    array = numbers(np.array([value or 0 for value in values], np.int32), null)
+    assert array.type == pa.int32() and array.to_pylist() == values
+    part = array.slice(offset)
+    assert is_valid(part).tolist() == [value is not None for value in values[offset:]]
+    given_back = zip(as_numpy(part).tolist(), values[offset:], strict=True)
+    assert all(number == value for number, value in given_back if value is not None)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(0, 9))
+def test_booleans_come_back(values, offset):
+    array = numbers(np.array(values, bool))
+    assert array.type == pa.bool_() and array.to_pylist() == values
+    assert as_numpy(array.slice(offset)).tolist() == values[offset:]
+
+
+def test_a_column_of_a_matrix_is_copied():
+    matrix = np.arange(6).reshape(2, 3)
+    assert numbers(matrix[:, 1]).to_pylist() == [1, 4]
+
+
+def test_strings_and_nulls():
+    array = strings(["a", None, "", "ü"])
+    assert array.type == pa.string() and array.to_pylist() == ["a", None, "", "ü"]
+
+
+def test_numbers_of_a_list():
+    assert array_of([1, None, 2**64 - 1], pa.uint64()).to_pylist() == [1, None, 2**64 - 1]
+    with pytest.raises((TypeError, OverflowError)):
+        array_of(["a"], pa.int32())
+
+
+COMMANDS = (
+    ["replay", "tiny-sh", "--validate", "tiny-sh", "--out", "results"],
+    ["inspect", "fork-and-copy"],
+    ["convert", "tiny-sh", "-o", "events.parquet"],
+    ["convert", "tiny-sh", "-o", "events.jsonl"],
+    ["replay", "events.parquet"],
+    ["replay", "events.jsonl"],
+)
+
+
+@pytest.mark.compiled
+def test_no_command_imports_pandas(tmp_path):
+    code = "import sys\nfrom anonvma_trace.cli import app\n"
+    code += "".join(f"app({arguments!r}, standalone_mode=False)\n" for arguments in COMMANDS)
+    code += "sys.exit('pandas' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
