@@ -15,16 +15,17 @@ import pyarrow as pa
 
 
 def numbers(values: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
-    """Return an array of numbers or booleans as an Arrow array, without a copy where it is contiguous.
+    """Return an array of numbers or booleans as an Arrow array.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
-        Integers, floats or bool. Not to be written to afterwards.
+        Integers, floats or bool. A view is copied; an array of its own is not, and must not be written to afterwards.
     null : ndarray of bool, shape (n,), optional
         Where the result is null.
     """
-    values = np.ascontiguousarray(values)
+    if not values.flags.owndata or not values.flags.c_contiguous:
+        values = values.copy()
     kind = pa.from_numpy_dtype(values.dtype)
     data = _bits(values) if values.dtype == np.bool_ else pa.py_buffer(values)
     valid = None if null is None or not null.any() else _bits(~null)
