@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiling import cached_njit
 
 # Same numbers as in native_events: constants are compiled in, and the cache looks at this file only.
 _HASH_FACTOR, _HASH_MASK = 65599, (1 << 46) - 1
@@ -76,8 +77,8 @@ N_COLUMNS = 11
 
 # Nothing here allocates. Without `_nrt=False` numba counts references to every array at every call, which took
 # most of the time; the option is not documented, hence the bounded numba range in pyproject.toml.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_compiled = njit(**_OPTIONS)
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_compiled = cached_njit(**_OPTIONS)
 
 
 @_compiled

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from .compiling import cached_njit
 from .native_events import PAGE_FAMILIES, WORD_BITS, Family
 
 PFN_LIMIT = 1 << 46
@@ -44,7 +44,7 @@ _N_ALLOCATING, _N_NAMED, _N_READ_AHEAD, _N_WRITTEN, _N_WRITTEN_NAMED, _N_CLEAN =
 N_COUNTS = 6
 
 
-@njit(cache=True)
+@cached_njit()
 def _place_of(keys, key):
     """Return where `key` (not negative) is in a table, or the free place where it would be."""
     mask = len(keys) - 1
@@ -55,7 +55,7 @@ def _place_of(keys, key):
     return at
 
 
-@njit(cache=True)
+@cached_njit()
 def _fill(old_keys, old_values, keys, values):
     used = 0
     for row in range(len(old_keys)):
@@ -116,7 +116,7 @@ class PageState(NamedTuple):
     counts: np.ndarray
 
 
-@njit(cache=True)
+@cached_njit()
 def _complete(state, tid, faults, pfns, n_faults):
     """Close the open fault of a thread; one that has a page goes to the results. Return how many those are."""
     thread, counts = state.threads[tid], state.counts
@@ -133,7 +133,7 @@ def _complete(state, tid, faults, pfns, n_faults):
     return n_faults
 
 
-@njit(cache=True)
+@cached_njit()
 def _set_page(state, thread, pfn):
     """Let the open fault of a thread have page `pfn` (0: none) instead of the one it had."""
     if thread[_PFN] != 0:
@@ -144,14 +144,14 @@ def _set_page(state, thread, pfn):
         state.keys[at], state.values[at] = pfn + 1, thread[SEQ]
 
 
-@njit(cache=True)
+@cached_njit()
 def _forget(state, pfn, order):
     """Drop what a page, or a block of pages, was."""
     for each in range(pfn, pfn + (1 << min(order, _MAX_ORDER))):
         state.values[_place_of(state.keys, each)] = 0
 
 
-@njit(cache=True)
+@cached_njit()
 def _page_alloc(state, thread, pfn, order, migratetype, gfp, lost_seq):
     """Take in mm_page_alloc: the page may be that of the thread's open fault."""
     _forget(state, pfn, order)
@@ -166,7 +166,7 @@ def _page_alloc(state, thread, pfn, order, migratetype, gfp, lost_seq):
     _set_page(state, thread, pfn)
 
 
-@njit(cache=True)
+@cached_njit()
 def _page_free(state, thread, pfn, order, lost_seq):
     """Take in mm_page_free; return 1 if it is a page of a fault that reclaim frees without having written it."""
     left = 0
@@ -179,7 +179,7 @@ def _page_free(state, thread, pfn, order, lost_seq):
     return left
 
 
-@njit(cache=True)
+@cached_njit()
 def _page_write(state, pfn, lost_seq):
     """Take in mm_vmscan_write_folio of an anonymous page; return 1 if it is a page of a fault."""
     state.counts[_N_WRITTEN] += 1
@@ -191,7 +191,7 @@ def _page_write(state, pfn, lost_seq):
     return 1
 
 
-@njit(cache=True)
+@cached_njit()
 def _rss_stat(state, thread, mm_id, of_current, size, lost_seq):
     """Take in the number of swap entries of an mm: more are made by reclaim, fewer by a swap-in (or a zap)."""
     at = _place_of(state.swap_keys, mm_id)
@@ -206,7 +206,7 @@ def _rss_stat(state, thread, mm_id, of_current, size, lost_seq):
             _set_page(state, thread, 0)  # which one it asked for is not told
 
 
-@njit(cache=True)
+@cached_njit()
 def follow_pages(family, tid, args, found, seq, shown, lost_seq, state, faults, pfns, left):
     """Go through a block.
 
@@ -263,7 +263,7 @@ def follow_pages(family, tid, args, found, seq, shown, lost_seq, state, faults, 
     return n_faults, lost_seq
 
 
-@njit(cache=True)
+@cached_njit()
 def complete_old(tids, oldest, state, faults, pfns):
     """Close the faults of `tids` that are older than event `oldest`; return how many have a page."""
     n_faults = 0

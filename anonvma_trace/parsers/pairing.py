@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .compiling import cached_njit
 from .native_block import NativeBlock, concatenate
 from .native_events import Family, native_tables
 
@@ -19,7 +19,7 @@ assert (_ENTER, _EXIT, _NEWTASK) == (Family.ENTER, Family.EXIT, Family.NEWTASK)
 assert (_EXEC, _TASK_EXIT, _LOST) == (Family.EXEC, Family.TASK_EXIT, Family.LOST)
 
 
-@njit(cache=True)
+@cached_njit()
 def _pair(kind, family, syscall, tid, cpu, args, seq, open_enter, lost_seq, enter_of):
     dropped = 0
     for event in range(len(kind)):

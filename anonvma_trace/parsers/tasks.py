@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .compiling import cached_njit
 from .native_block import NativeBlock
 
 UNKNOWN, DEAD = 0, -1
@@ -13,7 +13,7 @@ UNKNOWN, DEAD = 0, -1
 NO_NAME = -1
 
 
-@njit(cache=True)
+@cached_njit()
 def _follow(tids, change_at, change_tid, change_value, value_of, values):
     """Fill `values` with the value of each event's tid; a change holds for the events after `change_at`."""
     change = 0
