@@ -27,7 +27,7 @@ from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock
 from .native_events import KIND_LOST, kind_of
 from .native_stream import NativeReader, NativeStream
-from .source import Source
+from .source import Source, lines_of
 
 __all__ = ["BpftraceStream", "detect_bpftrace"]
 
@@ -120,7 +120,7 @@ class _LineReader(NativeReader):
     def read(self, text: bytes, first_line: int) -> NativeBlock:
         """Return the events of `text` in order of time."""
         events: list[_Event] = []
-        for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), start=first_line):
+        for number, line in enumerate(lines_of(text), start=first_line):
             event = self._read_line(line, number)
             if event is not None:
                 events.append(event)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ..errors import UnknownFormatError
-from .source import HEAD_BYTES, Source
+from .source import HEAD_BYTES, Source, lines_of
 
 _LINES_LOOKED_AT = 400
 _HEADER = re.compile(rb"^#bt nsecs ", re.MULTILINE)
@@ -17,6 +17,7 @@ _LINE = re.compile(
     rb"(?:(?:tracepoint:syscalls:)?(?:sys|task|sched|page)_\w+ \w+="  # the event, or the name of the task
     rb"|.*(?:fault|faultk|newtask|exec|_enter|_exit) \w+=|.* exit$)"
 )
+_ATTACHED = re.compile(rb"Attach(?:ing|ed) \d+ probe")
 # What bpftrace itself says: how many probes there are, what was lost, the maps left at the end.
 NO_EVENT = re.compile(rb"#|@|Attach(?:ing|ed) \d+ probe|Lost \d+ events")
 
@@ -26,6 +27,8 @@ def detect_bpftrace(head: bytes) -> bool:
     if _HEADER.search(head):
         return True
     lines = _event_lines(head)
+    if not lines:  # it attached its probes, and nothing happened
+        return bool(_ATTACHED.match(head.lstrip()))
     return 2 * sum(1 for line in lines if _LINE.match(line)) > len(lines)
 
 
@@ -50,5 +53,5 @@ def check_bpftrace(source: Source) -> None:
 def _event_lines(head: bytes) -> list[bytes]:
     if len(head) >= HEAD_BYTES:  # it probably ends within a line
         head = head[: head.rfind(b"\n") + 1]
-    lines = (line for line in head.split(b"\n") if line.strip() and not NO_EVENT.match(line))
+    lines = (line for line in lines_of(head) if line.strip() and not NO_EVENT.match(line))
     return [line for line, _ in zip(lines, range(_LINES_LOOKED_AT), strict=False)]

@@ -41,7 +41,7 @@ from .printed_calls import (
     returned_value,
 )
 from .silent_loss import UnmapCheck
-from .source import Source
+from .source import Source, lines_of
 
 __all__ = ["PerfTraceStream", "detect_perf_trace"]
 
@@ -95,7 +95,7 @@ class PerfTraceStream(NativeStream):
 
 
 def _check_head(source: Source) -> None:
-    lines = [line for line in source.head.split(b"\n") if line.strip()]
+    lines = [line for line in lines_of(source.head) if line.strip()]
     if lines and not any(BEGINNING.match(line) or LOST.match(line) for line in lines):
         raise UnknownFormatError(
             source.path,
@@ -149,9 +149,7 @@ class _LineReader(NativeReader):
 
     def read(self, text: bytes, first_line: int) -> NativeBlock:
         """Return the events of `text` in file order."""
-        lines = text.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        lines = lines_of(text)
         counts = dict.fromkeys(("known", "other", "headers", "blank", "loss_marks", "unreadable"), 0)
         for number, line in enumerate(lines):
             self._line = first_line + number

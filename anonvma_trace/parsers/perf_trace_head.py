@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import re
 
+from .source import lines_of
+
 BEGINNING = re.compile(
     rb" *(?:\?|(\d+)\.(\d{3})) \( *(?:(\d+)\.(\d{3}) ms)? *\): "
     # A name holds up to 15 bytes of anything; only its last "/number" counts.
@@ -29,5 +31,5 @@ _LINES_LOOKED_AT = 400
 
 def detect_perf_trace(head: bytes) -> bool:
     """Tell whether `head`, the beginning of an input, is output of perf trace."""
-    lines = [line for line in head.split(b"\n")[:_LINES_LOOKED_AT] if line.strip()]
+    lines = [line for line in lines_of(head)[:_LINES_LOOKED_AT] if line.strip()]
     return 2 * sum(1 for line in lines if BEGINNING.match(line) or LOST.match(line)) > len(lines)

@@ -409,3 +409,12 @@ def _nearest_file(path: str) -> str:
         return f"there is no readable folder {wanted.parent} either; check the path"
     near = difflib.get_close_matches(wanted.name, names, n=1)
     return f"did you mean {wanted.parent / near[0]}?" if near else "check the path"
+
+
+def lines_of(text: bytes) -> list[bytes]:
+    """Return the lines of a block, or of a head, without their ends: LF, or CR LF where most lines have that."""
+    lines = text.removesuffix(b"\n").split(b"\n")
+    # Counted, since a damaged byte can make one such end in a file that has no others.
+    if 2 * text.count(b"\r\n") > text.count(b"\n"):
+        return [line.removesuffix(b"\r") for line in lines]
+    return lines

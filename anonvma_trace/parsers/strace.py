@@ -43,7 +43,7 @@ from .printed_calls import (
     count_unreadable,
     returned_value,
 )
-from .source import Source
+from .source import Source, lines_of
 from .strace_arguments import executed_file, flags_of_new_task, read_arguments
 from .strace_head import ATTACHED, BEGINNING, CLOCK_NONE, detect_strace, style_of
 from .strace_tasks import NewTasks, Unnumbered
@@ -90,7 +90,7 @@ class StraceStream(NativeStream):
 
 
 def _check_head(source: Source) -> None:
-    lines = [line for line in source.head.split(b"\n") if line.strip()]
+    lines = [line for line in lines_of(source.head) if line.strip()]
     if lines and not any(BEGINNING.match(line) for line in lines):
         raise UnknownFormatError(
             source.path,
@@ -150,9 +150,7 @@ class _LineReader(NativeReader):
 
     def read(self, text: bytes, first_line: int) -> NativeBlock:
         """Return the events of the text before; those of `text` follow when what comes behind it is known."""
-        lines = text.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        lines = lines_of(text)
         counts = dict.fromkeys(("known", "other", "headers", "blank", "unreadable"), 0)
         times = np.empty(len(lines), dtype=np.int64)
         for number, line in enumerate(lines):

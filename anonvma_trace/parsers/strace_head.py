@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from .source import HEAD_BYTES
+from .source import HEAD_BYTES, lines_of
 
 # The order of the alternatives is for speed: lines of a file with -o are the usual ones.
 _TASK = rb"(?:(\d{1,7})(?:<[^>]*>)? +|\[pid +(\d+)(?:<[^>]*>)?\] )?"
@@ -112,6 +112,6 @@ def _root_of(lines: list[bytes]) -> int:
 
 
 def _lines(head: bytes) -> list[bytes]:
-    lines = [line for line in head.split(b"\n")[:_LINES_LOOKED_AT] if line.strip()]
+    lines = [line for line in lines_of(head)[:_LINES_LOOKED_AT] if line.strip()]
     # The last one may be cut off by the end of `head`, unless that is all there is.
     return lines if len(head) < HEAD_BYTES or len(lines) == 1 else lines[:-1]

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from anonvma_trace.errors import UnknownFormatError
+from anonvma_trace.errors import EmptyTraceError, UnknownFormatError
 from anonvma_trace.parsers import detect_format, open_trace
 from anonvma_trace.parsers.bpftrace_events import events_by_kernel_names
 from anonvma_trace.parsers.source import open_source
@@ -157,3 +157,8 @@ def test_the_shipped_script_prints_events_and_fields_that_are_read():
             description = known[event.encode()]
             assert description.required <= {word.split("=")[0].encode() for word in fields.split()}
             assert description.text in (b"", text.encode())
+
+
+def test_a_script_that_saw_nothing_is_told_as_such(tmp_path):
+    with pytest.raises(EmptyTraceError, match="expected events, found only headers"):
+        read(tmp_path, "Attaching 46 probes...\n\n").table  # noqa: B018

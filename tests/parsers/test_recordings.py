@@ -40,6 +40,17 @@ def test_every_line_is_read(recording):
     assert sum(trace.stream.line_counts.values()) == lines
 
 
+@pytest.mark.parametrize("recording", [each for each in ALL if each.values[0].run.startswith("tiny-sh")])
+def test_lines_may_end_in_crlf(recording, tmp_path):
+    with open_source(str(recording.path)) as source:
+        text = b"".join(source.blocks())
+    path = tmp_path / "trace"
+    path.write_bytes(text.replace(b"\n", b"\r\n"))
+    trace = open_trace([str(path)])
+    assert trace.table.equals(open_trace([str(recording.path)]).table)
+    assert trace.losses == []
+
+
 def test_ftrace_text_without_a_task_column_is_refused_with_the_reason():
     (recording,) = [each.values[0] for each in ALL if each.id == REFUSED]
     with pytest.raises(UnsupportedTraceError, match="nothing tells which process an event belongs to"):
