@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from ..errors import OutputError
+from ..errors import OutputError, UsageError
 
 
 @contextmanager
@@ -24,9 +24,18 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises
     ------
+    UsageError
+        It is ``-``.
     OutputError
         It cannot be written.
     """
+    if str(path) == "-":
+        raise UsageError(
+            "-",
+            expected="the name of a file: what COMMAND prints goes to standard output",
+            found="-",
+            hint="name a file; ./- is one too",
+        )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     if path.exists() and not path.is_file():  # which a rename would replace, /dev/null too
         raise OutputError(

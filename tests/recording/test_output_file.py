@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from anonvma_trace.errors import OutputError
+from anonvma_trace.errors import OutputError, UsageError
 from anonvma_trace.parsers.source import open_source
 from anonvma_trace.recording.output_file import output_file
 
@@ -41,6 +41,16 @@ def test_a_device_is_not_replaced_by_a_file():
     with pytest.raises(OutputError, match="a device or a pipe"), output_file(Path("/dev/null")):
         raise AssertionError
     assert Path("/dev/null").is_char_device()
+
+
+def test_standard_output_is_refused_since_the_command_writes_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(UsageError, match="what COMMAND prints goes to standard output"),
+        output_file(Path("-")),
+    ):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
