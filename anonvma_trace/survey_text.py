@@ -51,11 +51,17 @@ def survey_sections(survey: TraceSurvey) -> list[Section]:
 def _time_sections(survey: TraceSurvey) -> list[Section]:
     if survey.metadata.format == "scenario" or not survey.events:  # whose clock only counts events
         return []
+    if _has_note(survey, "no-times"):
+        return [Section("time", ["not recorded: the number of the line stands for it"])]
     if survey.first_ts >= _UNIX_TIMES:
         start = f"{datetime.fromtimestamp(survey.first_ts / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
     else:
         start = f"{survey.first_ts / 1e9:,.6f} s of the recorder's clock"
     return [Section("time", [f"{format_duration(survey.span_ns)} from {start} on"])]
+
+
+def _has_note(survey: TraceSurvey, code: str) -> bool:
+    return any(note.code == code for note in survey.diagnostics)
 
 
 def _process_lines(survey: TraceSurvey) -> list[str]:
@@ -77,8 +83,9 @@ def _lost_line(survey: TraceSurvey) -> str:
     places = ", ".join(_place(place, survey.first_ts) for place in survey.loss_places)
     more = survey.loss_marks - len(survey.loss_places)
     how_many = counted(lost, "event") if lost else "events of unknown number"
+    or_missing = ", or in the missing part of the file" if _has_note(survey, "events-missing") else ""
     return (
-        f"{how_many} lost by the recorder"
+        f"{how_many} lost by the recorder{or_missing}"
         + (f": {places}" if places else "")
         + (f" and {more:,} more" if more else "")
     )

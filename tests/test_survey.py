@@ -107,6 +107,19 @@ def test_times_are_of_the_recorders_clock_or_of_the_day():
     assert lines_of(survey, "time") is None
 
 
+def test_line_numbers_are_not_told_as_times():
+    survey = survey_of(batch(act("exit")))
+    survey.diagnostics.append(Diagnostic("info", "no-times", "the lines have no times"))
+    assert lines_of(survey, "time") == ["not recorded: the number of the line stands for it"]
+
+
+def test_a_part_that_is_missing_is_not_laid_to_the_recorder_alone():
+    survey = survey_of(batch(act("exit")), lost_events=3)
+    assert lines_of(survey, "lost") == ["3 events lost by the recorder"]
+    survey.diagnostics.append(Diagnostic("warning", "events-missing", "a part of the file is missing"))
+    assert lines_of(survey, "lost") == ["3 events lost by the recorder, or in the missing part of the file"]
+
+
 def test_many_notes_and_many_kinds_of_unreadable_lines_stay_on_one_screen():
     places = [(n, 1, "x" * 300) for n in range(5)]
     survey = TraceSurvey(
