@@ -120,8 +120,10 @@ def _replay_lines(survey: TraceSurvey) -> list[str]:
     """Say what a replay of this trace can and cannot tell."""
     by_op = survey.events_by_op
     can, cannot = ["mappings and their merges"], []
-    if survey.faults:
+    if "write_fault" in by_op:
         can.append("pages, copies and anon_vmas")
+    elif survey.faults:
+        cannot.append("pages and anon_vmas (no fault is known to be a write)")
     else:
         cannot.append("pages and anon_vmas (no fault is recorded)")
     if any(op in by_op for op in _WALKED_BY_NAME):

@@ -63,6 +63,24 @@ def test_the_output_shown_is_what_the_first_command_prints(tmp_path: Path):
     assert done.stdout == blocks(README, "text")[0]
 
 
+def test_every_page_is_linked_from_the_first_one():
+    linked = set(
+        re.findall(r"\]\(([\w/-]+\.md)[)#]", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"))
+    )
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert pages - linked == {"index.md"}
+    assert linked <= pages
+
+
+def test_the_readme_names_every_format_that_records():
+    named = re.findall(
+        r"^\| \[`([\w-]+)`\]\(#", (ROOT / "docs" / "formats.md").read_text(encoding="utf-8"), re.M
+    )
+    assert len(named) == 6
+    for name in named:
+        assert name.replace("-", " ") in README.replace("trace-cmd", "trace cmd")
+
+
 def test_the_notebook_lines_run_as_shown():
     with contextlib.redirect_stdout(io.StringIO()):
         names: dict[str, object] = {}

@@ -82,8 +82,9 @@ def test_losses_are_told_with_their_places():
     [
         (["mmap"], [], ["no fault is recorded", "no reclaim is recorded"]),
         (["write_fault"], ["copies and anon_vmas"], ["no reclaim is recorded"]),
-        (["read_fault", "scan"], ["its own LRU chooses"], []),
-        (["read_fault", "swap_out"], ["that events name"], []),
+        (["write_fault", "scan"], ["its own LRU chooses"], []),
+        (["write_fault", "swap_out"], ["that events name"], []),
+        (["read_fault", "swap_out"], ["that events name"], ["no fault is known to be a write"]),
     ],
 )
 def test_what_a_replay_can_tell(ops, tells, does_not_tell):
