@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from .bpftrace_events import TASK_FIELDS, Printed, events_by_kernel_names, events_by_short_names
 from .bpftrace_head import NO_EVENT, check_bpftrace, detect_bpftrace
+from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock
 from .native_events import KIND_LOST, kind_of
@@ -86,14 +87,6 @@ class BpftraceStream(NativeStream):
         super().__init__("bpftrace", sources, maps or [], _LineReader)
 
 
-class _BadLine(Exception):
-    """A line that cannot be read: a code of `_REASONS`, and the byte where the trouble begins, from 0."""
-
-    def __init__(self, code: str, at: int) -> None:
-        super().__init__(code, at)
-        self.code, self.at = code, at
-
-
 class _Event(NamedTuple):
     """One line; `comm` is the name of the acting task, None where the line does not tell it."""
 
@@ -138,10 +131,9 @@ class _LineReader(NativeReader):
             return None
         try:
             event = _parse(line, number)
-        except _BadLine as bad:
+        except LineError as error:
             self.counts["unreadable"] += 1
-            found = line.decode("utf-8", "backslashreplace")
-            self._losses.add(bad.code, _REASONS[bad.code], number, bad.at + 1, found)
+            count_unreadable(self._losses, _REASONS, error, number, line)
             return None
         self.counts["known"] += 1
         return event
@@ -212,18 +204,18 @@ def _parse(line: bytes, number: int) -> _Event:
 
     Raises
     ------
-    _BadLine
+    LineError
         It is none.
     """
     columns = _COLUMNS.match(line)
     if columns is None:
         begin = re.match(rb"(?:\d+ ){0,4}", line)
-        raise _BadLine("bad-columns", begin.end() if begin else 0)
+        raise LineError("bad-columns", (begin.end() if begin else 0) + 1)
     ts, cpu, tgid, tid = (int(column) for column in columns.groups())
     if cpu >= _CPU_LIMIT:
-        raise _BadLine("bad-cpu", columns.start(2))
+        raise LineError("bad-cpu", columns.start(2) + 1)
     if max(tgid, tid) > _PID_MAX_LIMIT:
-        raise _BadLine("bad-tid", columns.start(3) if tgid > _PID_MAX_LIMIT else columns.start(4))
+        raise LineError("bad-tid", columns.start(3 if tgid > _PID_MAX_LIMIT else 4) + 1)
     at = columns.end()
     found = _KERNEL_NAMED.match(line, at)
     printed = events_by_kernel_names().get(found[1]) if found else None
@@ -231,15 +223,15 @@ def _parse(line: bytes, number: int) -> _Event:
         args = _numbers(printed, found, 2, tid)
         is_text = printed.text != b"" and found[3] == printed.text
         if printed.text and not is_text:
-            raise _BadLine("missing-field", len(line))
+            raise LineError("missing-field", len(line) + 1)
         comm = found[4] if found[3] == b"comm" and not is_text else None
         return _Event(ts, number, printed.kind, cpu, tgid, tid, args, found[4] if is_text else None, comm)
     found = _SHORT_NAMED.match(line, at)
     if found is None:
-        raise _BadLine(*_trouble(line, at))
+        raise _trouble(line, at)
     printed = events_by_short_names()[found[2]]
     if bool(printed.text) != (found[4] is not None):
-        raise _BadLine("missing-field", len(line))
+        raise LineError("missing-field", len(line) + 1)
     args = _numbers(printed, found, 3, tid)
     # A child begins with its parent's name.
     text = found[1] if printed.kind == _NEWTASK else found[4]
@@ -258,20 +250,20 @@ def _numbers(printed: Printed, found: re.Match[bytes], group: int, tid: int) -> 
             continue
         value = int(field[2], 16 if field[2].startswith(b"0x") else 10)
         if field[1] in TASK_FIELDS and not 0 <= value <= _PID_MAX_LIMIT:
-            raise _BadLine("bad-tid", found.start(group) + field.start(2))
+            raise LineError("bad-tid", found.start(group) + field.start(2) + 1)
         args[slot] = value
         there.add(field[1])
     if not printed.required <= there:
-        raise _BadLine("missing-field", found.end(group))
+        raise LineError("missing-field", found.end(group) + 1)
     return args
 
 
-def _trouble(line: bytes, at: int) -> tuple[str, int]:
-    """Return what is wrong with the event that begins at `at`, and where."""
+def _trouble(line: bytes, at: int) -> LineError:
+    """Return what is wrong with the event that begins at byte `at`, from 0."""
     word = _EVENT_WORD.match(line, at)
     if word is None:
-        return "bad-event-name", at
+        return LineError("bad-event-name", at + 1)
     place = word.end()
     while field := _FIELD.match(line, place):
         place = field.end()
-    return "bad-number", place
+    return LineError("bad-number", place + 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import UnknownFormatError
+from .foreign import unlike
 from .source import HEAD_BYTES, Source, lines_of
 
 _LINES_LOOKED_AT = 400
@@ -42,12 +42,7 @@ def check_bpftrace(source: Source) -> None:
     """
     lines = _event_lines(source.head)
     if lines and not _HEADER.search(source.head) and not any(_LINE.match(line) for line in lines):
-        raise UnknownFormatError(
-            source.path,
-            expected="output of a bpftrace script ('nsecs cpu pid tid …')",
-            found=repr(lines[0][:60].decode("utf-8", "backslashreplace")),
-            hint="leave --format out: the format is told by the content",
-        )
+        raise unlike(source.path, "output of a bpftrace script ('nsecs cpu pid tid …')", lines[0])
 
 
 def _event_lines(head: bytes) -> list[bytes]:

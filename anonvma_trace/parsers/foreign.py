@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import UnknownFormatError
+
 _MAGICS: tuple[tuple[bytes, str, str], ...] = (
     (b"PERFILE2", "a perf.data file", "run `perf script -i FILE` first and read what it prints"),
     (b"2ELIFREP", "a perf.data file of the other byte order", "run `perf script` on the machine it is from"),
@@ -22,8 +24,9 @@ _MAGICS: tuple[tuple[bytes, str, str], ...] = (
 )
 
 _FORMATS_HINT = (
-    "the content tells the format: ftrace text begins its lines with `task-pid [cpu]`, tables have "
-    "the columns ts, pid and op; --format NAME overrides detection"
+    "the content tells the format: recordings are text as ftrace, trace-cmd report, perf script, strace -f, perf "
+    "trace or a bpftrace script (record --print-bpftrace) print it, tables have the columns ts, pid and op; --format "
+    "NAME overrides detection"
 )
 
 
@@ -58,8 +61,18 @@ def describe_foreign(head: bytes) -> tuple[str, str]:
             return f"a table separated by {name}", "separate the values by commas"
     if b"\0" in head or _share_of_controls(head) > 0.1:
         return f"binary data (it begins {head[:8].hex(' ')})", _FORMATS_HINT
-    begins = first_line[:60].decode("utf-8", "backslashreplace")
-    return f"text that begins {begins!r}", _FORMATS_HINT
+    return f"text that begins {beginning_of(first_line)}", _FORMATS_HINT
+
+
+def unlike(path: str, expected: str, line: bytes) -> UnknownFormatError:
+    """Return the error of a text that is not of the format that ``--format`` names, with its first `line`."""
+    hint = "leave --format out: the format is told by the content"
+    return UnknownFormatError(path, expected=expected, found=beginning_of(line), hint=hint)
+
+
+def beginning_of(line: bytes) -> str:
+    """Return the first 60 bytes of a line for a message, in quotes."""
+    return repr(line[:60].decode("utf-8", "backslashreplace"))
 
 
 def _share_of_controls(head: bytes) -> float:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ..errors import UnknownFormatError
+from .foreign import unlike
+from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock, no_events
 from .native_events import GROUP_DEAD, KIND_LOST, kind_of
@@ -33,11 +34,10 @@ from .printed_calls import (
     NEW_TASK_CALLS,
     NEWTASK,
     PID_MAX_LIMIT,
+    REASONS,
     SIGNAL_AT_EXIT,
     TASK_EXIT,
     Call,
-    LineError,
-    count_unreadable,
     returned_value,
 )
 from .silent_loss import UnmapCheck
@@ -97,11 +97,8 @@ class PerfTraceStream(NativeStream):
 def _check_head(source: Source) -> None:
     lines = [line for line in lines_of(source.head) if line.strip()]
     if lines and not any(BEGINNING.match(line) or LOST.match(line) for line in lines):
-        raise UnknownFormatError(
-            source.path,
-            expected="output of perf trace ('MS ( MS ms): NAME/TID call(name: value) = result')",
-            found=repr(lines[0][:60].decode("utf-8", "backslashreplace")),
-            hint="leave --format out: the format is told by the content",
+        raise unlike(
+            source.path, "output of perf trace ('MS ( MS ms): NAME/TID call(name: value) = result')", lines[0]
         )
 
 
@@ -157,7 +154,7 @@ class _LineReader(NativeReader):
                 kind = self._read_line(line)
             except LineError as error:
                 kind = "unreadable"
-                count_unreadable(self._losses, error, self._line, line)
+                count_unreadable(self._losses, REASONS, error, self._line, line)
             counts[kind] += 1
         self.counts.update(counts)
         return self._builder.block()

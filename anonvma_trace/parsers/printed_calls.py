@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .flag_names import CLONE, MADVISE, MAP, MREMAP, PROT, SHM, FlagNames
-from .losses import LossLog
 from .native_events import SYSCALLS, kind_of
 
 PID_MAX_LIMIT = 4 * 1024 * 1024  # include/linux/threads.h: the tables behind are as large as the tids
@@ -69,24 +68,6 @@ EXEC_CALLS = frozenset(("execve", "execveat"))
 EXIT_CALLS = frozenset(("exit", "exit_group"))
 
 
-class LineError(Exception):
-    """A line, or the part of it that matters, cannot be read.
-
-    Attributes
-    ----------
-    code : str
-        Key of `REASONS`.
-    column : int
-        Byte of the line where it was noticed, from 1.
-    earlier : tuple of (int, bytes) or None
-        Number and text of the line, if it is not the one that was being read but the beginning of it.
-    """
-
-    def __init__(self, code: str, column: int, earlier: tuple[int, bytes] | None = None) -> None:
-        super().__init__(code, column, earlier)
-        self.code, self.column, self.earlier = code, column, earlier
-
-
 REASONS = {
     "not-a-call": (
         "expected a line of the format: a system call, a signal, an exit; the file looks damaged there, or "
@@ -102,13 +83,6 @@ REASONS = {
     "there",
 }
 """What is wrong with a line that cannot be read, for a reader: what was expected and what to do."""
-
-
-def count_unreadable(losses: LossLog, error: LineError, line_number: int, line: bytes) -> None:
-    """Count a line that cannot be read, with its place."""
-    line_number, line = error.earlier or (line_number, line)
-    text = line.decode("utf-8", "backslashreplace")
-    losses.add(error.code, REASONS[error.code], line_number, error.column, text)
 
 
 _ERROR_NUMBERS = {name.encode(): number for number, name in errno.errorcode.items()}

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UnknownFormatError
+from .foreign import unlike
+from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import BlockBuilder, Names, NativeBlock, no_events
 from .native_events import LEADER_LAST
@@ -37,10 +38,9 @@ from .printed_calls import (
     NEW_TASK_CALLS,
     NEWTASK,
     PID_MAX_LIMIT,
+    REASONS,
     TASK_EXIT,
     Call,
-    LineError,
-    count_unreadable,
     returned_value,
 )
 from .source import Source, lines_of
@@ -92,12 +92,7 @@ class StraceStream(NativeStream):
 def _check_head(source: Source) -> None:
     lines = [line for line in lines_of(source.head) if line.strip()]
     if lines and not any(BEGINNING.match(line) for line in lines):
-        raise UnknownFormatError(
-            source.path,
-            expected="output of strace ('TID TIME call(arguments) = result')",
-            found=repr(lines[0][:60].decode("utf-8", "backslashreplace")),
-            hint="leave --format out: the format is told by the content",
-        )
+        raise unlike(source.path, "output of strace ('TID TIME call(arguments) = result')", lines[0])
 
 
 class _OpenCall(NamedTuple):
@@ -159,7 +154,7 @@ class _LineReader(NativeReader):
                 kind = self._read_line(line)
             except LineError as error:
                 kind = "unreadable"
-                count_unreadable(self._losses, error, self._line, line)
+                count_unreadable(self._losses, REASONS, error, self._line, line)
             counts[kind] += 1
             times[number] = self._ts
         self.counts.update(counts)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..errors import UnknownFormatError, UnsupportedTraceError
+from ..errors import UnsupportedTraceError
 from .embedded import holds_snapshots
+from .foreign import beginning_of, unlike
 from .source import HEAD_BYTES, Source
 
 _LINES_LOOKED_AT = 400
@@ -86,16 +87,11 @@ class ToolHead:
             raise UnsupportedTraceError(
                 source.path,
                 expected=f"a task column ({self.shape}) before each event",
-                found=repr(_start_of(bare)),
+                found=beginning_of(bare),
                 hint=f"nothing tells which process an event belongs to: {self.hint}",
             )
         if self.start is None or not self.start.match(source.head):
-            raise UnknownFormatError(
-                source.path,
-                expected=f"{self.title} ({self.shape} event)",
-                found=repr(_start_of(lines[0])),
-                hint="leave --format out: the format is told by the content",
-            )
+            raise unlike(source.path, f"{self.title} ({self.shape} event)", lines[0])
 
 
 FTRACE_HEAD = ToolHead(
@@ -140,7 +136,3 @@ def _event_lines(head: bytes) -> list[bytes]:
         head = head[: head.rfind(b"\n") + 1]
     lines = (line for line in head.split(b"\n") if line.strip() and line[:1] not in (b"#", b"\t"))
     return [line for line, _ in zip(lines, range(_LINES_LOOKED_AT), strict=False)]
-
-
-def _start_of(line: bytes) -> str:
-    return line[:60].decode("utf-8", "backslashreplace")
