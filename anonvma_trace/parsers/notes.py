@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
 
 from ..trace import Diagnostic
 
-# Code of a diagnostic -> severity, and what it says of so many occurrences (and of one thing by name).
+# Code of a diagnostic -> severity, and what it says of so many occurrences (and of one thing by name); of
+# [one|several] the first stands for a count of one.
 MESSAGES: dict[str, tuple[str, str]] = {
     "no-images": (
         "warning",
@@ -17,71 +19,85 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "exec-without-image": (
         "warning",
-        "{count} execs have no snapshot of the new image: faults in the program, its loader and its stack "
-        "lie outside every known vma",
+        "{count} [exec has|execs have] no snapshot of the new image: faults in the program, its loader and "
+        "its stack lie outside every known vma",
     ),
     "partial-image": (
         "warning",
-        "{count} images of processes that perf recorded hold executable mappings only and were not used; "
-        "record with `perf record -d`, or give snapshots with --maps",
+        "{count} [image|images] of processes that perf recorded [holds|hold] executable mappings only and "
+        "[was|were] not used; record with `perf record -d`, or give snapshots with --maps",
     ),
     "snapshot-without-marker": (
         "warning",
-        "{count} start or exec snapshots were not used: the trace has no marker line with their number (or, in "
-        "a format without markers, no such time), or no exec that they could belong to",
+        "{count} start or exec [snapshot was|snapshots were] not used: the trace has no marker line with "
+        "[its|their] number (or, in a format without markers, no such time), or no exec that [it|they] "
+        "could belong to",
     ),
     "marker-without-snapshot": (
         "warning",
-        "{count} markers name a start or exec snapshot that --maps does not hold",
+        "{count} [marker names|markers name] a start or exec snapshot that --maps does not hold",
     ),
     "assumed-process": (
         "info",
-        "{count} threads were there before recording began and the trace has no process column: each was "
-        "taken for a process of its own; ftrace tells it with options/record-tgid",
+        "{count} [thread was|threads were] there before recording began and the trace has no process "
+        "column: each was taken for a process of its own; ftrace tells it with options/record-tgid",
     ),
     "fork-without-flags": (
         "warning",
-        "{count} forks were told by sched_process_fork alone, so that it is not certain whether the child "
-        "shares the address space; record task:task_newtask too",
+        "{count} [fork was|forks were] told by sched_process_fork alone, so that it is not certain whether "
+        "the child shares the address space; record task:task_newtask too",
     ),
-    "event-after-exit": ("info", "{count} events of processes or threads that had exited were left out"),
+    "event-after-exit": (
+        "info",
+        "{count} [event|events] of processes or threads that had exited [was|were] left out",
+    ),
     "fault-kind-unknown": (
         "warning",
-        "{count} faults do not tell whether memory was read or written and were taken for reads: the pages "
-        "that they made or copied are missing; record exceptions:page_fault_user",
+        "{count} [fault does|faults do] not tell whether memory was read or written and [was taken for a "
+        "read|were taken for reads]: the pages made or copied so are missing; record "
+        "exceptions:page_fault_user",
     ),
-    "kernel-address": ("info", "{count} faults at kernel addresses were left out"),
+    "kernel-address": (
+        "info",
+        "{count} [fault at a kernel address was|faults at kernel addresses were] left out",
+    ),
     "call-across-loss": (
         "warning",
-        "{count} system calls were left out because events of their CPU were lost between enter and exit",
+        "{count} system [call was|calls were] left out because events of [its|their] CPU were lost between "
+        "enter and exit",
     ),
     "call-without-exit": (
         "info",
-        "{count} system calls had not returned when the recording ended and were left out",
+        "{count} system [call|calls] had not returned when the recording ended and [was|were] left out",
     ),
-    "call-not-replayed": ("warning", "{count} calls of {name} changed nothing in the replay: {reason}"),
+    "call-not-replayed": (
+        "warning",
+        "{count} [call|calls] of {name} changed nothing in the replay: {reason}",
+    ),
     "partial-failure": (
         "warning",
-        "{count} munmap or mprotect calls failed with ENOMEM: they may have changed a part of their range, "
-        "which the recording does not tell",
+        "{count} munmap or mprotect [call|calls] failed with ENOMEM: [it|they] may have changed a part of "
+        "[its|their] range, which the recording does not tell",
     ),
     "segment-size-unknown": (
         "warning",
-        "{count} shmat calls attached a segment whose size nothing tells: one page was taken; record "
+        "{count} shmat [call|calls] attached a segment whose size nothing tells: one page was taken; record "
         "shmget too",
     ),
     "segment-not-attached": (
         "info",
-        "{count} shmdt calls were left out: nothing tells what was attached there",
+        "{count} shmdt [call was|calls were] left out: nothing tells what was attached there",
     ),
     "exec-given-up": (
         "warning",
-        "{count} execs were waited for too long: their image or their loader's faults may be missing",
+        "{count} [exec was|execs were] waited for too long: [its|their] image or [its|their] loader's "
+        "faults may be missing",
     ),
     "no-faults": (
         "warning",
-        "the recording has no page faults, so that no page is ever touched: what is replayed are the mappings "
-        "(vmas, their splits and merges) and the processes; record with ftrace or perf for the pages",
+        "the recording has no page faults, so that no page is ever touched: what is replayed are the "
+        "mappings (vmas, their splits and merges) and the processes; record with ftrace or perf for the "
+        "pages",
     ),
     "no-times": (
         "info",
@@ -89,12 +105,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "clock-set-back": (
         "info",
-        "the clock that the lines show was set back {count} times: what follows is moved up, because lines "
-        "stand in the order in which things happened",
+        "the clock that the lines show was set back {count} [time|times]: what follows is moved up, because "
+        "lines stand in the order in which things happened",
     ),
     "thread-without-number": (
         "warning",
-        "nothing tells the number of the thread whose lines have none: it is called 1; record with -f -o FILE",
+        "nothing tells the number of the thread whose lines have none: it is called 1; record with -f -o "
+        "FILE",
     ),
     "threads-not-shown": (
         "warning",
@@ -103,47 +120,51 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "fault-in-file": (
         "info",
-        "{count} page faults in mappings of files were left out: perf trace tells their place in the file, "
-        "not in the address space",
+        "{count} page [fault in a mapping of a file was|faults in mappings of files were] left out: perf "
+        "trace tells [its|their] place in the file, not in the address space",
     ),
     "result-lost": (
         "warning",
-        "{count} calls have no result though their thread went on: the recorder lost lines without saying "
-        "so; record with a larger buffer (perf trace -m 8M)",
+        "{count} [call has|calls have] no result though [its|their] thread went on: the recorder lost lines "
+        "without saying so; record with a larger buffer (perf trace -m 8M)",
     ),
     "task-without-parent": (
         "warning",
-        "{count} tasks begin in the recording, and no line tells which process made them: the recorder lost "
-        "lines; each was taken for a process of its own",
+        "{count} [task begins|tasks begin] in the recording, and no line tells which process made "
+        "[it|them]: the recorder lost lines; each was taken for a process of its own",
     ),
     "unmapped-but-not-mapped": (
         "warning",
-        "{count} calls of munmap or mremap name memory that the process had never mapped: the recorder lost "
-        "lines, perhaps without saying so; record with a larger buffer (perf trace -m 8M)",
+        "{count} [call|calls] of munmap or mremap [names|name] memory that the process had never mapped: "
+        "the recorder lost lines, perhaps without saying so; record with a larger buffer (perf trace -m 8M)",
     ),
     "flag-unknown": (
         "warning",
-        "{count} calls have a flag whose name is not known and that was left out: {name}",
+        "{count} [call has|calls have] a flag whose name is not known and that was left out: {name}",
     ),
     "call-not-understood": (
         "warning",
-        "{count} calls of {name} were left out: their arguments are printed as pointers or not at all",
+        "{count} [call of {name} was|calls of {name} were] left out: [its|their] arguments are printed as "
+        "pointers or not at all",
     ),
     "task-flags-unknown": (
         "warning",
-        "{count} calls of {name} show their flags only as a pointer: each new task was taken for a thread of "
-        "its caller",
+        "{count} [call of {name} shows its|calls of {name} show their] flags only as a pointer: each new "
+        "task was taken for a thread of its caller",
     ),
     "exit-not-shown": (
         "warning",
-        "{count} threads called exit or exit_group, and no line tells when they were gone (strace -qq leaves "
-        "such lines out): they stay to the end of the replay",
+        "{count} [thread|threads] called exit or exit_group, and no line tells when [it was|they were] gone "
+        "(strace -qq leaves such lines out): [it stays|they stay] to the end of the replay",
     ),
     "out-of-order": (
         "warning",
-        "{count} events came too late to be put into their place by time; they stand where they were met",
+        "{count} [event|events] came too late to be put into [its|their] place by time; [it stands|they "
+        "stand] where [it was|they were] met",
     ),
 }
+
+_ONE_OR_SEVERAL = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
 
 REASONS_NOT_REPLAYED = {
     "remap_file_pages": "its file is not in the recording",
@@ -188,6 +209,7 @@ class Notes:
         for (code, name), count in sorted(self._counts.items(), key=lambda item: order.index(item[0][0])):
             if count:
                 severity, message = MESSAGES[code]
+                message = _ONE_OR_SEVERAL.sub(r"\1" if count == 1 else r"\2", message)
                 text = message.format(count=count, name=name, reason=REASONS_NOT_REPLAYED.get(name, ""))
                 told.append(Diagnostic(severity, code, text, line=self._first_line.get((code, name), 0)))
         return told

@@ -127,7 +127,7 @@ def test_odd_texts_are_told(tmp_path, content, name):
         (b"ts\tpid\top\n1\t1\texit\n", "a table separated by tabs", "by commas"),
         (bytes(range(256)), "binary data (it begins 00 01 02 03 04 05 06 07)", "--format NAME"),
         (b"\xff\xff\xff\xff" + bytes(range(1, 60)), "binary data (it begins ff ff ff ff", "--format NAME"),
-        (b"Dear diary,\nnothing\n", "text that begins 'Dear diary,'", "ftrace text begins"),
+        (b"Dear diary,\nnothing\n", "text that begins 'Dear diary,'", "recordings are text as ftrace"),
     ],
 )
 def test_other_files_are_refused_with_what_they_look_like(tmp_path, content, found, hint):
