@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from ..errors import UnknownFormatError
 
+_PERF_SCRIPT = (
+    "run `perf script -i FILE --ns --show-mmap-events --show-task-events --show-lost-events` first and read what "
+    "it prints"
+)
 _MAGICS: tuple[tuple[bytes, str, str], ...] = (
-    (b"PERFILE2", "a perf.data file", "run `perf script -i FILE` first and read what it prints"),
+    (b"PERFILE2", "a perf.data file", _PERF_SCRIPT),
     (b"2ELIFREP", "a perf.data file of the other byte order", "run `perf script` on the machine it is from"),
     (b"\x17\x08\x44tracing", "a trace-cmd trace.dat file", "run `trace-cmd report -i FILE` first"),
     (b"\x7fELF", "an ELF program or library", "name the trace, not the program that was traced"),

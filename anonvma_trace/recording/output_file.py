@@ -34,7 +34,7 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
             "-",
             expected="the name of a file: what COMMAND prints goes to standard output",
             found="-",
-            hint="name a file; ./- is one too",
+            hint="name a file",
         )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     if path.exists() and not path.is_file():  # which a rename would replace, /dev/null too

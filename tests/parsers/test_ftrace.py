@@ -349,7 +349,7 @@ def test_a_thread_without_process_column_is_taken_for_a_process_and_told(tmp_pat
     stream = stream_of(tmp_path, lines((FAULT, {"tid": 102}), (FAULT, {"tid": 102})))
     assert short_rows(stream, "pid") == [("write_fault", 102)] * 2
     (told,) = [found for found in stream.diagnostics if found.code == "assumed-process"]
-    assert told.message.startswith("1 threads")
+    assert told.message.startswith("1 thread was")
 
 
 def test_names_come_from_events_because_the_column_is_looked_up_when_the_file_is_read(tmp_path):

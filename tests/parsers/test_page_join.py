@@ -265,7 +265,7 @@ def test_page_events_do_not_make_their_thread_a_process(tmp_path):
     stream = stream_of(tmp_path, text)
     rows_of(stream)
     assumed = next(found for found in stream.diagnostics if found.code == "assumed-process")
-    assert assumed.message.startswith("1 threads")
+    assert assumed.message.startswith("1 thread was")
 
 
 def test_a_recording_without_allocations_is_not_held_back(tmp_path, monkeypatch):
