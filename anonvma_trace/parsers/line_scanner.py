@@ -16,7 +16,7 @@ import numpy as np
 from .compiling import cached_njit
 
 # Same numbers as in native_events: constants are compiled in, and the cache looks at this file only.
-_HASH_FACTOR, _HASH_MASK = 65599, (1 << 46) - 1
+_HASH_FACTOR, _HASH_MASK = 0x9E3779B97F4A7C15, (1 << 46) - 1
 _HEX, _DECIMAL, _BARE_HEX, _ADDRESS, _FLAG, _WORDS, _TEXT = 1, 2, 3, 4, 5, 6, 7
 _OTHER, _BLANK, _HEADER, _UNREADABLE, _FRAME, _LOST, _MARK, _RECORD = 0, -1, -2, -3, -4, 1, 2, 3
 
@@ -79,64 +79,212 @@ N_COLUMNS = 11
 # most of the time; the option is not documented, hence the bounded numba range in pyproject.toml.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _compiled = cached_njit(**_OPTIONS)
+_inlined = cached_njit(forceinline=True, **_OPTIONS)  # what is called for every word, number or line
+
+
+# Eight bytes at a time, the first one lowest. The tests on all eight set the high bit of each byte that passes.
+_U = np.uint64  # unsigned indices: numba looks for negative ones otherwise
+_HIGH_BITS, _LOW_BITS = _U(0x8080808080808080), _U(0x0101010101010101)
+_LOW_SEVEN = _U(0x7F7F7F7F7F7F7F7F)
+_PLACES = _U(0x0001020304050607)
+_ZEROS, _BLANKS, _NEWLINES = _U(0x3030303030303030), _U(0x2020202020202020), _U(0x0A0A0A0A0A0A0A0A)
+_ABOVE_9, _ABOVE_F, _FROM_A = _U(0x3A3A3A3A3A3A3A3A), _U(0x6767676767676767), _U(0x6161616161616161)
+_NIBBLES = _U(0x0F0F0F0F0F0F0F0F)
+_FACTOR = _U(_HASH_FACTOR)
 
 
 @_compiled
+def _last_word(data, at):
+    word = _U(0)
+    place = len(data)
+    while place > at:
+        place -= 1
+        word = (word << _U(8)) | _U(data[place])
+    return word
+
+
+@_inlined
+def _word(data, at):
+    """Return the eight bytes at `at`; bytes behind the end of `data` are 0."""
+    if at + 8 > len(data):
+        return _last_word(data, at)
+    at = _U(at)
+    # The compiler makes one load of it.
+    return (
+        _U(data[at])
+        | _U(data[at + _U(1)]) << _U(8)
+        | _U(data[at + _U(2)]) << _U(16)
+        | _U(data[at + _U(3)]) << _U(24)
+        | _U(data[at + _U(4)]) << _U(32)
+        | _U(data[at + _U(5)]) << _U(40)
+        | _U(data[at + _U(6)]) << _U(48)
+        | _U(data[at + _U(7)]) << _U(56)
+    )
+
+
+@_inlined
+def _first_place(marks):
+    """Return which byte of a word is the first whose high bit is set; there must be one."""
+    lowest = marks & (~marks + _U(1))
+    return np.int64(((lowest >> _U(7)) * _PLACES) >> _U(56))
+
+
+@_inlined
+def _is_zero(word):
+    """Mark the first byte that is 0, and perhaps some behind it."""
+    return (word - _LOW_BITS) & ~word & _HIGH_BITS
+
+
+@_inlined
+def _at_least(word, limits):
+    """Mark the bytes, all below 128, that are not below those of `limits`."""
+    return ((word | _HIGH_BITS) - limits) & _HIGH_BITS
+
+
+@_inlined
+def _find(data, at, end, byte):
+    """Return where `byte` stands first in data[at:end], or `end`."""
+    wanted = _LOW_BITS * _U(byte)
+    while at < end:
+        marks = _is_zero(_word(data, at) ^ wanted)
+        if marks != 0:
+            return min(at + _first_place(marks), end)
+        at += 8
+    return end
+
+
+@_inlined
+def _find_value_end(data, at, end):
+    """Return where the first blank, comma or closing bracket stands in data[at:end], or `end`."""
+    while at < end:
+        word = _word(data, at)
+        marks = _is_zero(word ^ _BLANKS) | _is_zero(word ^ (_LOW_BITS * _U(44)))
+        marks |= _is_zero(word ^ (_LOW_BITS * _U(41)))
+        if marks != 0:
+            return min(at + _first_place(marks), end)
+        at += 8
+    return end
+
+
+@_inlined
+def _first_bytes(word, n):
+    """Return a word with its first `n` bytes only, at most 8."""
+    if n >= 8:
+        return word
+    return word & ((_U(1) << _U(8 * n)) - _U(1))
+
+
+@_inlined
+def _hash(data, begin, end):
+    """Return what `native_events.hash_word` does for data[begin:end]."""
+    value = _U(end - begin)
+    while begin < end:
+        value = (value ^ _first_bytes(_word(data, begin), end - begin)) * _FACTOR
+        value ^= value >> _U(32)
+        begin += 8
+    return np.int64(value & _U(_HASH_MASK))
+
+
+@_compiled
+def find_line_ends(data, line_ends):
+    """Fill `line_ends` with the places of all newlines; returns how many there are.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+    line_ends : ndarray of int64
+        With room for all.
+    """
+    n_lines = np.int64(0)
+    at = np.int64(0)
+    while at < len(data):
+        word = _word(data, at) ^ _NEWLINES
+        # Exact for every byte, not only for the first.
+        marks = ~(((word & _LOW_SEVEN) + _LOW_SEVEN) | word) & _HIGH_BITS
+        while marks != 0:
+            line_ends[n_lines] = at + _first_place(marks)
+            n_lines += 1
+            marks &= marks - _U(1)
+        at += 8
+    return n_lines
+
+
+@_inlined
 def _skip_blanks(data, at, end):
-    while at < end and data[at] == 32:
-        at += 1
-    return at
+    while at < end:
+        word = _word(data, at) ^ _BLANKS
+        marks = (((word & _LOW_SEVEN) + _LOW_SEVEN) | word) & _HIGH_BITS
+        if marks != 0:
+            return min(at + _first_place(marks), end)
+        at += 8
+    return at if at > end else end
 
 
-@_compiled
+@_inlined
 def _is_digit(byte):
     return 48 <= byte <= 57
 
 
-@_compiled
-def _hex_digit(byte):
-    if 48 <= byte <= 57:
-        return byte - 48
-    if 97 <= byte <= 102:
-        return byte - 87
-    if 65 <= byte <= 70:
-        return byte - 55
-    return -1
-
-
-@_compiled
+@_inlined
 def _read_decimal(data, at, end):
     """Read up to 18 digits; the second result is `at` itself if there is none."""
-    value = 0
+    word = _word(data, at)
+    digits = _at_least(word & ~_HIGH_BITS, _ZEROS) & ~_at_least(word & ~_HIGH_BITS, _ABOVE_9) & ~word
+    others = ~digits & _HIGH_BITS
+    n = min(_first_place(others) if others != 0 else 8, end - at)
+    if n <= 0:
+        return 0, at
+    # The first digit is lowest in the word: bring the last one to the top, zeros before the first.
+    word = (word & _NIBBLES) << _U(8 * (8 - n))
+    word = (word * _U(10)) + (word >> _U(8))
+    word = ((word & _U(0x000000FF000000FF)) * _U(0x000F424000000064)) + (
+        ((word >> _U(16)) & _U(0x000000FF000000FF)) * _U(0x0000271000000001)
+    )
+    value = np.int64(word >> _U(32))
     stop = min(end, at + 18)
-    while at < stop:
-        byte = int(data[at])
-        if not _is_digit(byte):
-            break
-        value = value * 10 + (byte - 48)
-        at += 1
+    at += n
+    if n == 8:
+        while at < stop:
+            byte = int(data[at])
+            if not _is_digit(byte):
+                break
+            value = value * 10 + (byte - 48)
+            at += 1
     return value, at
 
 
-@_compiled
+@_inlined
+def _read_eight_hex(data, at, end):
+    """Read up to 8 hexadecimal digits; returns their value and how many there are."""
+    word = _word(data, at)
+    seven = word & ~_HIGH_BITS
+    lower = seven | _BLANKS
+    digits = _at_least(seven, _ZEROS) & ~_at_least(seven, _ABOVE_9)
+    letters = _at_least(lower, _FROM_A) & ~_at_least(lower, _ABOVE_F)
+    others = ~((digits | letters) & ~word) & _HIGH_BITS
+    n = min(_first_place(others) if others != 0 else 8, end - at)
+    if n <= 0:
+        return _U(0), 0
+    word = (word & _NIBBLES) + ((letters >> _U(7)) * _U(9))
+    word <<= _U(8 * (8 - n))
+    word = ((word << _U(4)) | (word >> _U(8))) & _U(0x00FF00FF00FF00FF)
+    word = ((word << _U(8)) | (word >> _U(16))) & _U(0x0000FFFF0000FFFF)
+    return ((word << _U(16)) | (word >> _U(32))) & _U(0xFFFFFFFF), n
+
+
+@_inlined
 def _read_hex(data, at, end):
     """Read up to 16 hexadecimal digits as a signed 64-bit number."""
-    high = 0
-    low = 0
-    stop = min(end, at + 16)
-    while at < stop:
-        digit = _hex_digit(int(data[at]))
-        if digit < 0:
-            break
-        high = ((high << 4) | (low >> 28)) & 0xFFFFFFFF
-        low = ((low << 4) | digit) & 0xFFFFFFFF
-        at += 1
-    if high >= 0x80000000:
-        high -= 0x100000000
-    return (high << 32) | low, at
+    value, n = _read_eight_hex(data, at, end)
+    at += n
+    if n == 8:
+        more, n = _read_eight_hex(data, at, end)
+        value = (value << _U(4 * n)) | more
+        at += n
+    return np.int64(value), at
 
 
-@_compiled
+@_inlined
 def _ends_value(data, at, end):
     if at >= end:
         return True
@@ -144,12 +292,12 @@ def _ends_value(data, at, end):
     return byte == 32 or byte == 44 or byte == 41  # blank , )
 
 
-@_compiled
+@_inlined
 def _has_0x(data, at, end):
     return at + 2 < end and data[at] == 48 and (data[at + 1] == 120 or data[at + 1] == 88)
 
 
-@_compiled
+@_inlined
 def _read_value(data, at, end, form, strict):
     """Read a field's value; the second result is where it ends, or -1 if it is none.
 
@@ -203,19 +351,15 @@ def _read_value(data, at, end, form, strict):
 def _read_words(data, at, end, word_bits):
     """Read words with | between them: the bits of those that the table names; always a value."""
     bits = 0
-    hashed = 0
-    while at < end and not _ends_value(data, at, end):
-        byte = int(data[at])
-        if byte == 124:
-            bits |= _find_word(word_bits, hashed)
-            hashed = 0
-        else:
-            hashed = (hashed * _HASH_FACTOR + byte) & _HASH_MASK
-        at += 1
-    return bits | _find_word(word_bits, hashed), at
+    stop = _find_value_end(data, at, end)
+    while at < stop:
+        word_end = _find(data, at, stop, 124)
+        bits |= _find_word(word_bits, _hash(data, at, word_end))
+        at = word_end + 1
+    return bits, stop
 
 
-@_compiled
+@_inlined
 def _find_word(words, hashed):
     """Return what a sorted table holds for a hash; 0 if it is not there."""
     low = 0
@@ -231,7 +375,27 @@ def _find_word(words, hashed):
     return _OTHER
 
 
-@_compiled
+@_inlined
+def _position_of(data, begin, end, kind, fields, expected):
+    """Return which field of an event data[begin:end] names, or -1; `expected` is looked at first."""
+    length = end - begin
+    if length <= 0:
+        return -1
+    first = np.int64(_first_bytes(_word(data, begin), length))
+    second = np.int64(_first_bytes(_word(data, begin + 8), length - 8)) if length > 8 else np.int64(0)
+    n_positions = fields.shape[1]
+    for number in range(expected, expected + n_positions):
+        position = number if number < n_positions else number - n_positions
+        if (
+            fields[kind, position, 0] == length
+            and fields[kind, position, 3] == first
+            and fields[kind, position, 4] == second
+        ):
+            return position
+    return -1
+
+
+@_inlined
 def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args, line):
     """Read ``name=value name=value`` (separator ``=``) or ``name: value, name: value`` (``:``).
 
@@ -243,43 +407,38 @@ def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args
         Bit mask of the slots read, and what was wrong where (0: nothing).
     """
     found = 0
+    expected = 0
+    closing = 44 if separator == 58 else 32
     while True:
-        hashed = 0
-        while at < end:
-            byte = int(data[at])
-            if byte == separator:
-                break
-            if byte == 32 or byte == 44 or byte == 42:  # the name is the last word: options/verbose has types
-                hashed = 0
-            else:
-                hashed = (hashed * _HASH_FACTOR + byte) & _HASH_MASK
-            at += 1
-        if at >= end:
+        at = _skip_blanks(data, at, end)
+        name_end = _find(data, at, end, separator)
+        if name_end >= end:
             return found, 0, 0
-        at = _skip_blanks(data, at + 1, end)
-        for position in range(fields.shape[1]):
-            candidate = fields[kind, position, 0]
-            if candidate == 0:
-                break
-            if candidate == hashed:
-                form = fields[kind, position, 1]
-                if form == _WORDS:
-                    value, stop = _read_words(data, at, end, word_bits)
-                else:
-                    value, stop = _read_value(data, at, end, form, strict)
-                if stop < 0:
-                    return found, _BAD_NUMBER, at
-                slot = fields[kind, position, 2]
-                args[line, slot] = value
-                found |= 1 << slot
-                at = stop
-                break
-        closing = 44 if separator == 58 else 32
-        while at < end and data[at] != closing:
-            at += 1
+        position = _position_of(data, at, name_end, kind, fields, expected)
+        if position < 0:
+            name = name_end  # the last word: options/verbose has types before it
+            while name > at and data[name - 1] != 32 and data[name - 1] != 44 and data[name - 1] != 42:
+                name -= 1
+            if name > at:
+                position = _position_of(data, name, name_end, kind, fields, expected)
+        at = _skip_blanks(data, name_end + 1, end)
+        if position >= 0:
+            expected = position + 1  # most fields stand in the order of the table
+            form = fields[kind, position, 1]
+            if form == _WORDS:
+                value, stop = _read_words(data, at, end, word_bits)
+            else:
+                value, stop = _read_value(data, at, end, form, strict)
+            if stop < 0:
+                return found, _BAD_NUMBER, at
+            slot = fields[kind, position, 2]
+            args[line, slot] = value
+            found |= 1 << slot
+            at = stop
+        at = _find(data, at, end, closing) + 1
 
 
-@_compiled
+@_inlined
 def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     """Read ``name=value …``, ``name: value, …``, or one value alone, which is that of the event's first field.
 
@@ -359,7 +518,7 @@ def _read_text_fields(data, begin, end, kind, layout, text_name, args, line):
     return found, 0, 0, kept_begin, kept_end
 
 
-@_compiled
+@_inlined
 def _read_time(data, at, end):
     """Read ``seconds.fraction:``; returns ns and where the colon ends (- 1 - place if it is no time)."""
     seconds, stop = _read_decimal(data, at, end)
@@ -398,7 +557,7 @@ def _read_relative_time(data, at, end):
     return micros * _NS_PER_US, stop + 1
 
 
-@_compiled
+@_inlined
 def _read_context(data, dash, end, rows, line):
     """Read everything from the ``-`` before the tid to the event; fills TID, TGID, CPU, TS of row `line`.
 
@@ -465,37 +624,45 @@ def _read_context(data, dash, end, rows, line):
 
 
 @_compiled
+def _read_odd_head(data, begin, end, fault, at, rows, line):
+    """Read the columns of a line whose ``-`` is not behind 16 bytes; results as `_read_context`, and the ``-``."""
+    dash = begin + 8
+    if dash + 1 < end and data[dash] == 45 and _is_digit(data[dash + 1]):
+        fault, at = _read_context(data, dash, end, rows, line)
+        if fault == 0:
+            return fault, at, dash
+    dash = min(begin + 40, end - 2)
+    while dash >= begin:
+        if data[dash] == 45 and _is_digit(data[dash + 1]):
+            other_fault, other_at = _read_context(data, dash, end, rows, line)
+            if other_fault == 0:
+                return other_fault, other_at, dash
+            if other_fault != _NO_TASK and fault == _NO_TASK:
+                fault, at = other_fault, other_at  # the better guess at what is wrong
+        dash -= 1
+    return fault, at, dash
+
+
+@_inlined
 def _read_head(data, begin, end, rows, line):
     """Read the columns before the event, whatever the name holds; fills COMM_BEGIN and COMM_END too.
 
     The name is padded to 16 bytes (8 under options/latency-format), so the ``-`` has its place. Where it is
     not there (a line that was edited), the last ``-`` that makes sense within a name's length is taken.
     """
-    fault, at, first_dash = _NO_TASK, begin, -1
-    for place in (begin + 16, begin + 8):
-        if place + 1 < end and data[place] == 45 and _is_digit(data[place + 1]):
-            fault, at = _read_context(data, place, end, rows, line)
-            if fault == 0:
-                first_dash = place
-                break
+    dash = begin + 16
+    fault, at = _NO_TASK, begin
+    if dash + 1 < end and data[dash] == 45 and _is_digit(data[dash + 1]):
+        fault, at = _read_context(data, dash, end, rows, line)
     if fault != 0:
-        dash = min(begin + 40, end - 2)
-        while dash >= begin:
-            if data[dash] == 45 and _is_digit(data[dash + 1]):
-                other_fault, other_at = _read_context(data, dash, end, rows, line)
-                if other_fault == 0:
-                    fault, at, first_dash = 0, other_at, dash
-                    break
-                if other_fault != _NO_TASK and fault == _NO_TASK:
-                    fault, at = other_fault, other_at  # the better guess at what is wrong
-            dash -= 1
+        fault, at, dash = _read_odd_head(data, begin, end, fault, at, rows, line)
     if fault == 0:
-        rows[line, COMM_BEGIN] = _skip_blanks(data, begin, first_dash)
-        rows[line, COMM_END] = first_dash
+        rows[line, COMM_BEGIN] = _skip_blanks(data, begin, dash)
+        rows[line, COMM_END] = dash
     return fault, at
 
 
-@_compiled
+@_inlined
 def _four_bytes(data, at, end):
     """Return the four bytes at `at` as one number, for comparisons; 0 if there are not so many."""
     if at + 4 > end:
@@ -503,7 +670,7 @@ def _four_bytes(data, at, end):
     return (int(data[at]) << 24) | (int(data[at + 1]) << 16) | (int(data[at + 2]) << 8) | int(data[at + 3])
 
 
-@_compiled
+@_inlined
 def _is_word(byte):
     return 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57 or byte == 95
 
@@ -628,7 +795,20 @@ def _read_loss(data, begin, end, rows, args, line):
     return 0, at
 
 
-@_compiled
+@_inlined
+def _find_name_end(data, at, end):
+    """Return where the first blank, colon or opening bracket stands in data[at:end], or `end`."""
+    while at < end:
+        word = _word(data, at)
+        marks = _is_zero(word ^ _BLANKS) | _is_zero(word ^ (_LOW_BITS * _U(58)))
+        marks |= _is_zero(word ^ (_LOW_BITS * _U(40)))
+        if marks != 0:
+            return min(at + _first_place(marks), end)
+        at += 8
+    return end
+
+
+@_inlined
 def _read_event(
     data, at, end, style, words, fields, layout, required, text_name, word_bits, rows, args, line
 ):
@@ -641,13 +821,8 @@ def _read_event(
     ):
         rows[line, KIND], rows[line, TEXT_BEGIN], rows[line, TEXT_END] = _RECORD, begin, end
         return 0, 0
-    hashed = 0
-    while at < end:
-        byte = int(data[at])
-        hashed = (hashed * _HASH_FACTOR + byte) & _HASH_MASK
-        if byte == 58 or byte == 40 or byte == 32:  # : ( blank
-            break
-        at += 1
+    at = _find_name_end(data, begin, end)
+    hashed = _hash(data, begin, min(at + 1, end))
     first = int(data[begin]) if begin < end else 0
     if not (97 <= first <= 122 or 65 <= first <= 90 or first == 95 or first == 60):  # a letter, _ or <
         return _NO_EVENT, begin
@@ -701,12 +876,10 @@ def _read_event(
     return fault, fault_at
 
 
-@_compiled
+@_inlined
 def _forget_known_name(data, remembered, rows, line):
     """Set COMM_BEGIN to -1 where the task's name is the one last seen for its tid."""
-    hashed = 0
-    for at in range(rows[line, COMM_BEGIN], rows[line, COMM_END]):
-        hashed = (hashed * _HASH_FACTOR + int(data[at])) & _HASH_MASK
+    hashed = _hash(data, rows[line, COMM_BEGIN], rows[line, COMM_END])
     place = rows[line, TID] & (COMM_MEMORY - 1)
     if remembered[place, 0] == rows[line, TID] and remembered[place, 1] == hashed:
         rows[line, COMM_BEGIN] = -1
@@ -714,7 +887,7 @@ def _forget_known_name(data, remembered, rows, line):
         remembered[place, 0], remembered[place, 1] = rows[line, TID], hashed
 
 
-@_compiled
+@_inlined
 def _is_frame(data, begin, end, tool):
     """Tell whether the line is a frame of a stack trace, which belongs to the event above it."""
     if tool == PERF_SCRIPT:
