@@ -949,6 +949,10 @@ def scan_lines(
         next_begin = end + 1
         while end > begin and (data[end - 1] == 13 or data[end - 1] == 32):  # \r and blanks
             end -= 1
+        for column in range(N_COLUMNS):
+            rows[line, column] = 0
+        for slot in range(args.shape[1]):
+            args[line, slot] = 0
         rows[line, COMM_BEGIN] = -1
         first = _skip_blanks(data, begin, end)
         head = _after_buffer_name(data, begin, end) if tool == TRACE_CMD and first < end else begin

@@ -14,13 +14,15 @@ import pyarrow as pa
 from ..trace import Diagnostic
 from .call_rows import CallRows
 from .execs import Exec
-from .images import USER_END, covered_by, exec_rows, shared_memory_sizes, start_rows
+from .images import covered_by, exec_rows, shared_memory_sizes, start_rows
 from .native_block import Names, NativeBlock
 from .native_events import PAGE_FAMILIES, Family, native_tables
 from .notes import Notes
 from .page_join import JoinedPages, PageJoin
 from .proc_maps import Snapshot
 from .reclaim_rows import SCAN_HOLD_LIMIT, ReclaimRows
+from .row_batches import BatchMaker
+from .row_kernels import fill_faults, find_faults
 from .row_table import (
     ADDR,
     COMM,
@@ -29,24 +31,20 @@ from .row_table import (
     KERNEL,
     KEY,
     LINE,
-    OP,
     OP_CODE,
     PID,
     TID,
     TS,
-    BatchMaker,
     event_rows,
     key,
+    merge_rows,
     new_rows,
-    sort_rows,
 )
 from .snapshots_given import NumberedSnapshots
 from .task_events import Change, TaskEvents
 
 HOLD_LIMIT = 1 << 20
 """Rows held back at most while an exec is in flight."""
-
-_WRITE_BIT = 2  # of error_code: X86_PF_WRITE
 
 
 class NativeRows:
@@ -138,7 +136,7 @@ class NativeRows:
         acts = ~np.isin(family, PAGE_FAMILIES)
         in_user_mode = (family == Family.FAULT_USER) | (family == Family.ENTER) | (family == Family.EXIT)
         self._task_events.execs.end_block(block.tid[acts], seq[acts], in_user_mode[acts])
-        rows = np.hstack(parts)
+        rows = merge_rows(parts)
         self._used_lines += _name_frames(rows, pages)
         yield from self._release(rows)
 
@@ -146,7 +144,7 @@ class NativeRows:
         """Yield the rest, and complete `diagnostics`."""
         self._task_events.execs.give_up_all()
         self._used_lines += _name_frames(self._held, self._pages.finish())
-        yield from self._release(np.hstack([self._held, self._reclaim.settle()]))
+        yield from self._release(merge_rows([self._held, self._reclaim.settle()]))
         self._call_rows.finish()
         self._notes.add("assumed-process", self._task_events.tasks.assumed)
         self._notes.add("snapshot-without-marker", self._task_events.unused_snapshots)
@@ -172,52 +170,53 @@ class NativeRows:
     def _fault_rows(
         self, block: NativeBlock, seq: np.ndarray, family: np.ndarray, pids: np.ndarray, names: np.ndarray
     ) -> np.ndarray:
-        is_fault = (family == Family.FAULT_USER) | (family == Family.FAULT_KERNEL)
-        address = block.args[:, 0]
-        of_user = (address >= 0) & (address < USER_END)
-        alive = pids > 0
-        self._notes.count("kernel-address", block.line[is_fault & ~of_user])
-        self._notes.count("event-after-exit", block.line[is_fault & of_user & ~alive])
-        self._notes.count(
-            "fault-kind-unknown", block.line[is_fault & of_user & alive & (block.found & 2 == 0)]
+        at, unknown = np.empty((2, len(block)), dtype=np.int64)
+        left_out = np.empty((2, len(block)), dtype=np.int64)
+        n_at, n_kernel, n_gone, n_unknown = find_faults(
+            family, block.args, block.found, pids, at, left_out, unknown
         )
-        at = np.flatnonzero(is_fault & of_user & alive)
+        self._notes.count("kernel-address", block.line[left_out[0, :n_kernel]])
+        self._notes.count("event-after-exit", block.line[left_out[1, :n_gone]])
+        self._notes.count("fault-kind-unknown", block.line[unknown[:n_unknown]])
+        at = at[:n_at]
         rows = event_rows(block, seq, pids, names, at)
-        writes = (block.args[at, 1] & _WRITE_BIT) != 0
-        rows[OP] = np.where(writes, OP_CODE["write_fault"], OP_CODE["read_fault"])
-        rows[ADDR] = address[at]
-        rows[KERNEL] = family[at] == Family.FAULT_KERNEL
-        self._used_lines += len(at)
+        fill_faults(rows, at, family, block.args, OP_CODE["read_fault"], OP_CODE["write_fault"])
+        self._used_lines += n_at
         return rows
 
     def _release(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
         """Yield the rows that nothing to come can change, and hold back the others."""
         execs = self._task_events.execs
-        rows = sort_rows(self._place_execs(rows))
+        rows = self._place_execs(rows)
         while True:
             horizons = (execs.horizon(), self._pages.horizon, self._reclaim.horizon)
             horizon = min((seq for seq in horizons if seq is not None), default=None)
             certain = rows.shape[1] if horizon is None else int(np.searchsorted(rows[KEY], key(horizon)))
             n_held = rows.shape[1] - certain
             if n_held > SCAN_HOLD_LIMIT and self._reclaim.horizon is not None:
-                rows = np.hstack([rows, self._reclaim.settle()])
+                rows = merge_rows([rows, self._reclaim.settle()])
             elif n_held > HOLD_LIMIT and execs.horizon() is not None:
                 self._notes.add("exec-given-up")
                 execs.give_up_oldest()
             else:
                 break
-            rows = sort_rows(self._place_execs(rows))
+            rows = self._place_execs(rows)
         self._held = rows[:, certain:].copy()
         yield from self._maker.batches(rows[:, :certain])
 
     def _place_execs(self, rows: np.ndarray) -> np.ndarray:
         """Put the image of each finished exec behind its row, and the loader's faults behind that.
 
+        `rows` are in the order of their keys, and so is what is returned.
         A moved fault takes the time of the exec, so that times never fall; `line` still tells where it was.
         """
+        finished = self._task_events.execs.take_finished()
+        if not finished:
+            return rows
         parts = [rows]
         kernel_faults = np.flatnonzero(rows[KERNEL])
-        for new in self._task_events.execs.take_finished():
+        keys = rows[KEY, kernel_faults]
+        for new in finished:
             image = new_rows(0)
             snapshot = self._task_events.usable_image(new.snapshot)
             if snapshot is None:
@@ -228,10 +227,10 @@ class NativeRows:
                 image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
                 image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm
                 parts.append(image)
-            loaders = _loader_faults(rows, kernel_faults, new)
+            loaders = _loader_faults(rows, kernel_faults, keys, new)
             rows[KEY, loaders] = key(new.seq, 1 + image.shape[1] + np.arange(len(loaders)))
             rows[TS, loaders], rows[PID, loaders], rows[KERNEL, loaders] = new.ts, new.pid, 0
-        return np.hstack(parts) if len(parts) > 1 else rows
+        return merge_rows(parts)
 
 
 def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:
@@ -245,17 +244,16 @@ def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:
     return len(named)
 
 
-def _loader_faults(rows: np.ndarray, kernel_faults: np.ndarray, new: Exec) -> np.ndarray:
-    """Return which of `kernel_faults` are of the new image though logged before the exec, in their order."""
-    keys = rows[KEY, kernel_faults]
-    # Sorted or not, the rows between enter and exec are few: look for the keys first.
-    near = kernel_faults[(keys > key(new.faults_from)) & (keys < key(new.seq))]
-    own = (rows[TID, near] == new.pid) | (rows[TID, near] == new.old_pid)
-    loaders = near[own]
-    if new.faults_from < 0 or not len(loaders):
+def _loader_faults(rows: np.ndarray, kernel_faults: np.ndarray, keys: np.ndarray, new: Exec) -> np.ndarray:
+    """Return which of `kernel_faults` are of the new image though logged before the exec, in their order.
+
+    `keys` are those of `kernel_faults`, ascending.
+    """
+    if new.faults_from < 0 or (not new.renamed and new.snapshot is None):
         return np.empty(0, dtype=np.int64)
-    if not new.renamed:
-        if new.snapshot is None:
-            return np.empty(0, dtype=np.int64)
+    begin, end = np.searchsorted(keys, np.array([key(new.faults_from) + 1, key(new.seq)]))
+    near = kernel_faults[begin:end]
+    loaders = near[(rows[TID, near] == new.pid) | (rows[TID, near] == new.old_pid)]
+    if not new.renamed and new.snapshot is not None:
         loaders = loaders[covered_by(new.snapshot, rows[ADDR, loaders])]
-    return loaders[np.argsort(rows[KEY, loaders], kind="stable")]
+    return loaders

@@ -32,9 +32,9 @@ from .native_rows import NativeRows
 from .notes import Notes
 from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
 from .read_ahead import read_ahead
-from .source import Source
+from .source import Source, count_newlines
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 """Text that a reader is given at once."""
 
 LINE_KINDS = ("events", "headers", "blank", "loss_marks", "other", "unreadable")
@@ -231,7 +231,7 @@ class NativeStream:
     def _blocks_read(self, source: Source, reader: NativeReader) -> Iterator[NativeBlock]:
         first_line = 1
         for text in source.blocks(BLOCK_BYTES):
-            lines = text.count(b"\n") + (not text.endswith(b"\n"))
+            lines = count_newlines(text) + (not text.endswith(b"\n"))
             self._lines_read += lines
             yield reader.read(text, first_line)
             first_line += lines

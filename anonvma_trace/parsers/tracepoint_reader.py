@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import line_scanner as scanner
+from .line_columns import LOWEST_KIND, count_kinds, lines_of_kinds, take_events
 from .losses import PLACES_KEPT, LossLog
 from .native_block import NO_TIME, Names, NativeBlock
 from .native_events import (
@@ -20,6 +21,9 @@ from .native_events import (
     native_tables,
 )
 from .native_stream import NativeReader
+from .source import count_newlines
+
+_ABOUT_TASKS = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
 
 
 class TracepointReader(NativeReader):
@@ -45,23 +49,48 @@ class TracepointReader(NativeReader):
         self._tool, self._style = tool, style
         self._remembered = scanner.empty_memory()
         self._text_numbers: dict[bytes, int] = {}  # spares the decoding
+        self._rows = np.empty((0, scanner.N_COLUMNS), dtype=np.int64)
+        self._args = np.empty((0, MAX_ARGS + 1), dtype=np.int64)
+        # Of each kind, from LOWEST_KIND on:
+        self._names_tasks = self._of_families(_ABOUT_TASKS)
+        self._is_unused = self._of_families((Family.UNUSED,))
+        self._is_unused[KIND_OTHER - LOWEST_KIND] = False  # counted by the name that the line has
+        self._is_unused[KIND_RECORD - LOWEST_KIND] = False  # those left are images
+        self._is_kept = ~self._of_families((Family.UNUSED,))
+        self._is_kept[:-LOWEST_KIND] = False
+        self._is_listed = np.zeros_like(self._is_kept)
+        self._is_listed[[kind - LOWEST_KIND for kind in (KIND_OTHER, KIND_UNREADABLE, KIND_HEADER)]] = True
 
     def read(self, text: bytes, first_line: int) -> NativeBlock:
         """Return the events of `text` in file order."""
         data = np.frombuffer(text, dtype=np.uint8)
-        line_ends = np.flatnonzero(data == 10)
-        if not text.endswith(b"\n"):
-            line_ends = np.append(line_ends, len(data))
-        line_begins = np.concatenate([[0], line_ends[:-1] + 1])
-        rows = np.zeros((len(line_ends), scanner.N_COLUMNS), dtype=np.int64)
-        args = np.zeros((len(line_ends), MAX_ARGS + 1), dtype=np.int64)
+        line_ends = self._line_ends(text, data)
+        rows, args = self._room(len(line_ends))
         scanner.scan_lines(
             data, line_ends, self._tool, self._style, *self._tables[3:], self._remembered, rows, args
         )
         self._take_apart(text, rows, args)
         self._refuse_impossible_tasks(rows, args)
-        self._account(text, first_line, line_begins, line_ends, rows, args)
+        self._account(text, first_line, line_ends, rows, args)
         return self._to_block(text, first_line, rows, args)
+
+    @staticmethod
+    def _line_ends(text: bytes, data: np.ndarray) -> np.ndarray:
+        n_lines = count_newlines(text)
+        line_ends = np.empty(n_lines + 1, dtype=np.int64)
+        scanner.find_line_ends(data, line_ends)
+        line_ends[n_lines] = len(data)
+        return line_ends if not text.endswith(b"\n") else line_ends[:-1]
+
+    def _room(self, n_lines: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scanner's two arrays: the same memory from block to block."""
+        if n_lines > len(self._rows):
+            self._rows = np.empty((n_lines + n_lines // 4, scanner.N_COLUMNS), dtype=np.int64)
+            self._args = np.empty((len(self._rows), MAX_ARGS + 1), dtype=np.int64)
+        return self._rows[:n_lines], self._args[:n_lines]
+
+    def _of_families(self, families: tuple[Family, ...]) -> np.ndarray:
+        return np.concatenate([np.zeros(-LOWEST_KIND, dtype=bool), np.isin(self._tables.family, families)])
 
     def _take_apart(self, text: bytes, rows: np.ndarray, args: np.ndarray) -> None:
         """Change what the scanner found, for a format that has lines of its own kind."""
@@ -71,94 +100,76 @@ class TracepointReader(NativeReader):
 
     def _refuse_impossible_tasks(self, rows: np.ndarray, args: np.ndarray) -> None:
         """Make lines unreadable that name an impossible task: the tables behind are as large as the tids."""
-        kind = rows[:, scanner.KIND]
-        family = self._tables.family[np.maximum(kind, 0)]
-        impossible = (args[:, :2] < 0) | (args[:, :2] > scanner.PID_MAX_LIMIT)
-        first = np.isin(family, (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME))
+        at = lines_of_kinds(rows, self._names_tasks)
+        family = self._tables.family[rows[at, scanner.KIND]]
+        impossible = (args[at, :2] < 0) | (args[at, :2] > scanner.PID_MAX_LIMIT)
         second = np.isin(family, (Family.FORK, Family.EXEC))
         # A task tells its own exec and exit: another tid there is damage, and would end a process that goes on.
-        own = np.isin(family, (Family.EXEC, Family.TASK_EXIT)) & (args[:, 0] != rows[:, scanner.TID])
-        refused = (kind > 0) & ((first & impossible[:, 0]) | (second & impossible[:, 1]) | own)
+        own = np.isin(family, (Family.EXEC, Family.TASK_EXIT)) & (args[at, 0] != rows[at, scanner.TID])
+        refused = at[impossible[:, 0] | (second & impossible[:, 1]) | own]
         rows[refused, scanner.KIND] = KIND_UNREADABLE
         rows[refused, scanner.FAULT] = scanner.BAD_TID
         rows[refused, scanner.COMM_BEGIN] = -1
 
     def _account(
-        self,
-        text: bytes,
-        first_line: int,
-        line_begins: np.ndarray,
-        line_ends: np.ndarray,
-        rows: np.ndarray,
-        args: np.ndarray,
+        self, text: bytes, first_line: int, line_ends: np.ndarray, rows: np.ndarray, args: np.ndarray
     ) -> None:
         """Count every line by what it is; keep the places of those that cannot be read."""
-        kind = rows[:, scanner.KIND]
-        self.counts["headers"] += int(np.count_nonzero(kind == KIND_HEADER))
-        self.counts["blank"] += int(np.count_nonzero(kind == KIND_BLANK))
-        self.counts["loss_marks"] += int(np.count_nonzero(kind == KIND_LOST))
-        self.counts["other"] += int(np.count_nonzero(kind == KIND_OTHER))
-        self.counts["frames"] += int(np.count_nonzero(kind == KIND_FRAME))
-        self.counts["known"] += int(np.count_nonzero(kind > KIND_LOST))
-        self.counts["unreadable"] += int(np.count_nonzero(kind == KIND_UNREADABLE))
-        self._count_unused(text, kind, rows, args)
-        unreadable = np.flatnonzero(kind == KIND_UNREADABLE)
+        of_kind = count_kinds(rows, len(self._tables.names))
+        self.counts["headers"] += int(of_kind[KIND_HEADER - LOWEST_KIND])
+        self.counts["blank"] += int(of_kind[KIND_BLANK - LOWEST_KIND])
+        self.counts["loss_marks"] += int(of_kind[KIND_LOST - LOWEST_KIND])
+        self.counts["other"] += int(of_kind[KIND_OTHER - LOWEST_KIND])
+        self.counts["frames"] += int(of_kind[KIND_FRAME - LOWEST_KIND])
+        self.counts["known"] += int(of_kind[KIND_LOST + 1 - LOWEST_KIND :].sum())
+        self.counts["unreadable"] += int(of_kind[KIND_UNREADABLE - LOWEST_KIND])
+        for kind in np.flatnonzero(of_kind).tolist():
+            if self._is_unused[kind]:
+                self.unused[self._tables.names[kind + LOWEST_KIND]] += int(of_kind[kind])
+        told = lines_of_kinds(rows, self._is_listed)
+        kind = rows[told, scanner.KIND]
+        self._count_others(text, rows, args, told[kind == KIND_OTHER])
+        self._lose(text, first_line, line_ends, rows, told[kind == KIND_UNREADABLE])
+        for line in told[kind == KIND_HEADER].tolist():
+            self._read_header(text[_begin_of(line_ends, line) : line_ends[line]], rows[line])
+
+    def _lose(
+        self, text: bytes, first_line: int, line_ends: np.ndarray, rows: np.ndarray, unreadable: np.ndarray
+    ) -> None:
+        """Tell of unreadable lines."""
         for fault in np.unique(rows[unreadable, scanner.FAULT]).tolist():
             lines = unreadable[rows[unreadable, scanner.FAULT] == fault]
             code, reason = scanner.FAULTS[fault]
             for line in lines[:PLACES_KEPT].tolist():
-                found = text[line_begins[line] : line_ends[line]].decode("utf-8", "backslashreplace")
+                found = text[_begin_of(line_ends, line) : line_ends[line]].decode("utf-8", "backslashreplace")
                 column = int(rows[line, scanner.FAULT_AT]) + 1
                 self._losses.add(code, reason, first_line + line, column, found)
             self._losses.add(code, reason, count=len(lines) - PLACES_KEPT)
-        for line in np.flatnonzero(kind == KIND_HEADER).tolist():
-            self._read_header(text[line_begins[line] : line_ends[line]], rows[line])
 
-    def _count_unused(self, text: bytes, kind: np.ndarray, rows: np.ndarray, args: np.ndarray) -> None:
-        """Count by name the events that make no row."""
-        of_kind = np.bincount(kind[kind > KIND_LOST], minlength=len(self._tables.names))
-        for number in np.flatnonzero(of_kind).tolist():
-            if (
-                self._tables.family[number] == Family.UNUSED and number != KIND_RECORD
-            ):  # those left are images
-                self.unused[self._tables.names[number]] += int(of_kind[number])
-        others = np.flatnonzero(kind == KIND_OTHER)
+    def _count_others(self, text: bytes, rows: np.ndarray, args: np.ndarray, others: np.ndarray) -> None:
+        """Count by name the events that the tables do not name."""
         _, first, counts = np.unique(args[others, 0], return_index=True, return_counts=True)
         places = rows[others[first]][:, [scanner.TEXT_BEGIN, scanner.TEXT_END]]
         for (begin, end), count in zip(places.tolist(), counts.tolist(), strict=True):
             self.unused[text[begin:end].decode("utf-8", "backslashreplace")] += count
 
     def _to_block(self, text: bytes, first_line: int, rows: np.ndarray, args: np.ndarray) -> NativeBlock:
-        kind = rows[:, scanner.KIND]
-        kept = (kind > 0) & (self._tables.family[np.maximum(kind, 0)] != Family.UNUSED)
-        at = np.flatnonzero(kept)
-        rows, args, kind = rows[at], args[at], kind[at]
+        at = lines_of_kinds(rows, self._is_kept)
+        columns, args, with_text, with_comm = take_events(rows, args, at, first_line)
+        kind, line, tid, tgid, cpu, ts, found, texts, comms = columns
         lost = np.flatnonzero(kind == KIND_LOST)
-        overwritten = lost[rows[lost, scanner.FAULT] > 0]
-        args[overwritten, 0] = rows[overwritten, scanner.FAULT]
-        rows[lost, scanner.TGID] = -1
+        of_header = rows[at[lost], scanner.FAULT]
+        args[lost, 0] = np.where(of_header > 0, of_header, args[lost, 0])
+        tgid[lost] = -1
         if self._tool != scanner.PERF_SCRIPT:
-            rows[lost, scanner.TS] = NO_TIME
-        return NativeBlock(
-            kind=kind,
-            line=first_line + at,
-            tid=rows[:, scanner.TID],
-            tgid=rows[:, scanner.TGID],
-            cpu=rows[:, scanner.CPU],
-            ts=rows[:, scanner.TS],
-            args=args[:, :MAX_ARGS],
-            found=args[:, MAX_ARGS],
-            text=self._texts_of(text, rows, scanner.TEXT_BEGIN, rows[:, scanner.TEXT_END] > 0),
-            comm=self._texts_of(text, rows, scanner.COMM_BEGIN, rows[:, scanner.COMM_BEGIN] >= 0),
-        )
+            ts[lost] = NO_TIME
+        self._number(text, rows[at[with_text], scanner.TEXT_BEGIN : scanner.TEXT_END + 1], texts, with_text)
+        self._number(text, rows[at[with_comm], scanner.COMM_BEGIN : scanner.COMM_END + 1], comms, with_comm)
+        return NativeBlock(kind, line, tid, tgid, cpu, ts, args, found, texts, comms)
 
-    def _texts_of(self, text: bytes, rows: np.ndarray, begin_column: int, there: np.ndarray) -> np.ndarray:
-        """Return the numbers of the texts between the places in two neighbouring columns; -1 for none."""
-        numbers = np.full(len(rows), -1, dtype=np.int64)
-        at = np.flatnonzero(there)
-        for event, begin, end in zip(
-            at.tolist(), rows[at, begin_column].tolist(), rows[at, begin_column + 1].tolist(), strict=True
-        ):
+    def _number(self, text: bytes, places: np.ndarray, numbers: np.ndarray, at: np.ndarray) -> None:
+        """Enter the numbers of the texts at `places` (begin, end) in `numbers[at]`."""
+        for event, (begin, end) in zip(at.tolist(), places.tolist(), strict=True):
             value = text[begin:end]
             if value == b"<...>":  # what ftrace prints for a name that it forgot
                 continue
@@ -167,4 +178,7 @@ class TracepointReader(NativeReader):
                 number = self._texts.number(value.decode("utf-8", "backslashreplace"))
                 self._text_numbers[value] = number
             numbers[event] = number
-        return numbers
+
+
+def _begin_of(line_ends: np.ndarray, line: int) -> int:
+    return int(line_ends[line - 1]) + 1 if line else 0

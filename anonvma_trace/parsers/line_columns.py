@@ -1,0 +1,117 @@
+"""Compiled: what the line scanner found, line by line, to the columns of a `NativeBlock`.
+
+All compiled functions here call only each other, so that the on-disk cache, which looks at one file, is never
+stale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from . import line_scanner as scanner
+from .native_events import MAX_ARGS
+
+LOWEST_KIND = -4
+"""The least value of the scanner's column `KIND`."""
+
+# Columns of the result.
+KIND, LINE, TID, TGID, CPU, TS, FOUND, TEXT, COMM = range(9)
+N_COLUMNS = 9
+
+# The scanner's columns (constants are compiled in).
+_TID, _TGID, _CPU, _TS, _KIND, _TEXT_END, _COMM_BEGIN = 0, 1, 2, 3, 4, 6, 7
+_HAS_TEXT, _HAS_COMM = 1, 2
+
+assert (scanner.TID, scanner.TGID, scanner.CPU, scanner.TS, scanner.KIND) == (_TID, _TGID, _CPU, _TS, _KIND)
+assert (scanner.TEXT_END, scanner.COMM_BEGIN) == (_TEXT_END, _COMM_BEGIN)
+
+
+@njit(cache=True, nogil=True)
+def _count(rows, counts):
+    for line in range(len(rows)):
+        counts[rows[line, _KIND] - LOWEST_KIND] += 1
+
+
+@njit(cache=True, nogil=True)
+def _find(rows, wanted, found):
+    n_found = np.int64(0)
+    for line in range(len(rows)):
+        if wanted[rows[line, _KIND] - LOWEST_KIND]:
+            found[n_found] = line
+            n_found += 1
+    return n_found
+
+
+@njit(cache=True, nogil=True)
+def _take(rows, args, lines, first_line, columns, kept_args, texts):
+    for event in range(len(lines)):
+        line = lines[event]
+        columns[KIND, event] = rows[line, _KIND]
+        columns[LINE, event] = first_line + line
+        columns[TID, event] = rows[line, _TID]
+        columns[TGID, event] = rows[line, _TGID]
+        columns[CPU, event] = rows[line, _CPU]
+        columns[TS, event] = rows[line, _TS]
+        columns[FOUND, event] = args[line, MAX_ARGS]
+        columns[TEXT, event] = -1
+        columns[COMM, event] = -1
+        for slot in range(MAX_ARGS):
+            kept_args[event, slot] = args[line, slot]
+        texts[event] = (rows[line, _TEXT_END] > 0) * _HAS_TEXT + (rows[line, _COMM_BEGIN] >= 0) * _HAS_COMM
+
+
+def count_kinds(rows: np.ndarray, n_kinds: int) -> np.ndarray:
+    """Return how many lines there are of each kind, from `LOWEST_KIND` on.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (n_lines, line_scanner.N_COLUMNS)
+        As `line_scanner.scan_lines` fills it.
+    n_kinds : int
+        Kinds that are not negative.
+    """
+    counts = np.zeros(n_kinds - LOWEST_KIND, dtype=np.int64)
+    _count(rows, counts)
+    return counts
+
+
+def lines_of_kinds(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the lines (indices) of some kinds.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (n_lines, line_scanner.N_COLUMNS)
+    wanted : ndarray of bool
+        For each kind, from `LOWEST_KIND` on, whether its lines are wanted.
+    """
+    found = np.empty(len(rows), dtype=np.int64)
+    return found[: _find(rows, wanted, found)]
+
+
+def take_events(
+    rows: np.ndarray, args: np.ndarray, lines: np.ndarray, first_line: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the columns of some lines.
+
+    Parameters
+    ----------
+    rows, args : ndarray of int64
+        As `line_scanner.scan_lines` fills them.
+    lines : ndarray of int64
+    first_line : int
+        Number of the text's first line.
+
+    Returns
+    -------
+    columns : ndarray of int64, shape (N_COLUMNS, n)
+        `KIND` … `COMM`; the last two, which are numbers of names, are -1 everywhere.
+    args : ndarray of int64, shape (n, MAX_ARGS)
+    with_text, with_comm : ndarray of int64
+        Which of `lines` (indices) have a text, and a new name in the task column.
+    """
+    columns = np.empty((N_COLUMNS, len(lines)), dtype=np.int64)
+    kept_args = np.empty((len(lines), MAX_ARGS), dtype=np.int64)
+    texts = np.empty(len(lines), dtype=np.uint8)
+    _take(rows, args, lines, first_line, columns, kept_args, texts)
+    return columns, kept_args, np.flatnonzero(texts & _HAS_TEXT), np.flatnonzero(texts & _HAS_COMM)

@@ -1,0 +1,194 @@
+"""Compiled: rows of the event table made, merged and turned into the columns of a batch.
+
+All compiled functions here call only each other, so that the on-disk cache, which looks at one file, is never
+stale. `row_table` and `row_batches` say what the numbers mean.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .native_events import Family
+
+# Columns of `row_table` (constants are compiled in).
+KEY, TS, CPU, PID, TID, COMM, OP, ADDR = range(8)
+PGOFF, FILE, LINE, KERNEL, FRAME = 11, 12, 16, 17, 18
+SUB_BITS = 24
+
+USER_END = 1 << 47
+_FAULT_USER, _FAULT_KERNEL = 1, 2  # of native_events.Family
+_WRITE_BIT = 2  # of error_code: X86_PF_WRITE
+
+assert (_FAULT_USER, _FAULT_KERNEL) == (Family.FAULT_USER, Family.FAULT_KERNEL)
+
+
+@njit(cache=True, nogil=True)
+def fill_event_rows(rows, at, seq, ts, line, cpu, tid, pids, names):
+    """Fill `rows`, shape (n_columns, len(at)), with when, where and by whom of the events `at`."""
+    n_rows = len(at)
+    for column in range(len(rows)):
+        absent = column in (PGOFF, FILE, FRAME)
+        rows[column, :] = -1 if absent else 0
+    for row in range(n_rows):
+        rows[KEY, row] = seq[at[row]] << SUB_BITS
+    for row in range(n_rows):
+        rows[TS, row], rows[LINE, row] = ts[at[row]], line[at[row]]
+    for row in range(n_rows):
+        rows[CPU, row], rows[TID, row] = cpu[at[row]], tid[at[row]]
+    for row in range(n_rows):
+        rows[PID, row], rows[COMM, row] = pids[at[row]], names[at[row]]
+
+
+@njit(cache=True, nogil=True)
+def is_sorted(keys):
+    """Tell whether no key is below the one before it."""
+    n_falls = 0  # no early return: the loop is done several rows at a time
+    for row in range(1, len(keys)):
+        n_falls += keys[row] < keys[row - 1]
+    return n_falls == 0
+
+
+@njit(cache=True, nogil=True)
+def merge(first, second, merged):
+    """Merge two matrices whose keys are in order; at equal keys the first comes first."""
+    n_columns, n_first = first.shape
+    n_second = second.shape[1]
+    begin_first = begin_second = row = 0
+    while begin_first < n_first or begin_second < n_second:
+        end_first, end_second = begin_first, begin_second
+        # A run of each, copied column by column.
+        if begin_second == n_second:
+            end_first = n_first
+        else:
+            while end_first < n_first and first[KEY, end_first] <= second[KEY, begin_second]:
+                end_first += 1
+        if end_first == n_first:
+            end_second = n_second
+        else:
+            while end_second < n_second and second[KEY, end_second] < first[KEY, end_first]:
+                end_second += 1
+        for column in range(n_columns):
+            to = row
+            for each in range(begin_first, end_first):
+                merged[column, to] = first[column, each]
+                to += 1
+            for each in range(begin_second, end_second):
+                merged[column, to] = second[column, each]
+                to += 1
+        row += end_first - begin_first + end_second - begin_second
+        begin_first, begin_second = end_first, end_second
+
+
+@njit(cache=True, nogil=True)
+def convert_from(values, lowest, out, valid):
+    """Copy `values` to `out`; those below `lowest` are null. Fills bits of `valid`, returns how many are null."""
+    n_null = 0
+    for begin in range(0, len(values), 8):
+        bits = 0
+        for row in range(begin, min(begin + 8, len(values))):
+            value = values[row]
+            out[row] = value
+            if value >= lowest:
+                bits |= 1 << (row - begin)
+            else:
+                n_null += 1
+        valid[begin >> 3] = bits
+    return n_null
+
+
+@njit(cache=True, nogil=True)
+def convert_used(values, ops, used, out, valid):
+    """Copy `values` to `out`; those of operations that `used` does not name are null. As `convert_from`."""
+    n_null = 0
+    for begin in range(0, len(values), 8):
+        bits = 0
+        for row in range(begin, min(begin + 8, len(values))):
+            out[row] = values[row]
+            if used[ops[row]]:
+                bits |= 1 << (row - begin)
+            else:
+                n_null += 1
+        valid[begin >> 3] = bits
+    return n_null
+
+
+@njit(cache=True, nogil=True)
+def number_anew(numbers, places, batch, in_use, out):
+    """Give the names of a batch numbers from 0 on, in order of appearance; -1 stays.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64
+        Of names; -1 for none.
+    places : ndarray of int64, shape (n_names, 2)
+        Scratch, kept from batch to batch: in which batch a name was last met, and its number there.
+    batch : int64
+        Number of this batch.
+    in_use, out : ndarray
+        Filled: the names by new number, and the new number of each row.
+
+    Returns
+    -------
+    int
+        How many names are in use.
+    """
+    n_used = 0
+    for row in range(len(numbers)):
+        number = numbers[row]
+        if number < 0:
+            out[row] = -1
+            continue
+        if places[number, 0] != batch:
+            places[number, 0], places[number, 1] = batch, n_used
+            in_use[n_used] = number
+            n_used += 1
+        out[row] = places[number, 1]
+    return n_used
+
+
+@njit(cache=True, nogil=True)
+def find_faults(family, args, found, pids, at, left_out, unknown):
+    """Find the faults that become rows.
+
+    Parameters
+    ----------
+    family, args, found, pids : ndarray of int64
+        As in `NativeBlock`, and the events' families and processes.
+    at : ndarray of int64
+        Filled: faults at addresses of users, of processes that live.
+    left_out : ndarray of int64, shape (2, n_events)
+        Filled: those at kernel addresses, and those of processes that are gone.
+    unknown : ndarray of int64
+        Filled: those of `at` that do not tell reads from writes.
+
+    Returns
+    -------
+    n_at, n_kernel_addresses, n_gone, n_unknown
+    """
+    n_at = n_kernel = n_gone = n_unknown = 0
+    for event in range(len(family)):
+        if family[event] != _FAULT_USER and family[event] != _FAULT_KERNEL:
+            continue
+        if not 0 <= args[event, 0] < USER_END:
+            left_out[0, n_kernel] = event
+            n_kernel += 1
+        elif pids[event] <= 0:
+            left_out[1, n_gone] = event
+            n_gone += 1
+        else:
+            at[n_at] = event
+            n_at += 1
+            if found[event] & 2 == 0:
+                unknown[n_unknown] = event
+                n_unknown += 1
+    return n_at, n_kernel, n_gone, n_unknown
+
+
+@njit(cache=True, nogil=True)
+def fill_faults(rows, at, family, args, op_of_read, op_of_write):
+    """Fill operation, address and mode of the faults `at`."""
+    for row in range(len(at)):
+        writes = args[at[row], 1] & _WRITE_BIT != 0
+        rows[OP, row] = op_of_write if writes else op_of_read
+        rows[ADDR, row] = args[at[row], 0]
+        rows[KERNEL, row] = family[at[row]] == _FAULT_KERNEL
