@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from ..trace import Diagnostic
 from .call_rows import CallRows
-from .execs import Exec
-from .images import covered_by, exec_rows, shared_memory_sizes, start_rows
+from .images import exec_rows, shared_memory_sizes, start_rows
+from .kernel_faults import KernelFaults
 from .native_block import Names, NativeBlock
 from .native_events import PAGE_FAMILIES, Family, native_tables
 from .notes import Notes
@@ -24,11 +24,9 @@ from .reclaim_rows import SCAN_HOLD_LIMIT, ReclaimRows
 from .row_batches import BatchMaker
 from .row_kernels import fill_faults, find_faults
 from .row_table import (
-    ADDR,
     COMM,
     CPU,
     FRAME,
-    KERNEL,
     KEY,
     LINE,
     OP_CODE,
@@ -136,15 +134,14 @@ class NativeRows:
         acts = ~np.isin(family, PAGE_FAMILIES)
         in_user_mode = (family == Family.FAULT_USER) | (family == Family.ENTER) | (family == Family.EXIT)
         self._task_events.execs.end_block(block.tid[acts], seq[acts], in_user_mode[acts])
-        rows = merge_rows(parts)
-        self._used_lines += _name_frames(rows, pages)
-        yield from self._release(rows)
+        self._used_lines += sum(_name_frames(part, pages) for part in parts)
+        yield from self._release(parts)
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         """Yield the rest, and complete `diagnostics`."""
         self._task_events.execs.give_up_all()
         self._used_lines += _name_frames(self._held, self._pages.finish())
-        yield from self._release(merge_rows([self._held, self._reclaim.settle()]))
+        yield from self._release([self._held, self._reclaim.settle()])
         self._call_rows.finish()
         self._notes.add("assumed-process", self._task_events.tasks.assumed)
         self._notes.add("snapshot-without-marker", self._task_events.unused_snapshots)
@@ -184,38 +181,37 @@ class NativeRows:
         self._used_lines += n_at
         return rows
 
-    def _release(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+    def _release(self, parts: list[np.ndarray]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that nothing to come can change, and hold back the others."""
         execs = self._task_events.execs
-        rows = self._place_execs(rows)
+        rows = merge_rows(self._place_execs(parts))
         while True:
             horizons = (execs.horizon(), self._pages.horizon, self._reclaim.horizon)
             horizon = min((seq for seq in horizons if seq is not None), default=None)
             certain = rows.shape[1] if horizon is None else int(np.searchsorted(rows[KEY], key(horizon)))
             n_held = rows.shape[1] - certain
+            parts = [rows]
             if n_held > SCAN_HOLD_LIMIT and self._reclaim.horizon is not None:
-                rows = merge_rows([rows, self._reclaim.settle()])
+                parts.append(self._reclaim.settle())
             elif n_held > HOLD_LIMIT and execs.horizon() is not None:
                 self._notes.add("exec-given-up")
                 execs.give_up_oldest()
             else:
                 break
-            rows = self._place_execs(rows)
+            rows = merge_rows(self._place_execs(parts))
         self._held = rows[:, certain:].copy()
         yield from self._maker.batches(rows[:, :certain])
 
-    def _place_execs(self, rows: np.ndarray) -> np.ndarray:
-        """Put the image of each finished exec behind its row, and the loader's faults behind that.
+    def _place_execs(self, parts: list[np.ndarray]) -> list[np.ndarray]:
+        """Add the image of each finished exec, to be behind its row, and move the loader's faults behind that.
 
-        `rows` are in the order of their keys, and so is what is returned.
         A moved fault takes the time of the exec, so that times never fall; `line` still tells where it was.
         """
         finished = self._task_events.execs.take_finished()
         if not finished:
-            return rows
-        parts = [rows]
-        kernel_faults = np.flatnonzero(rows[KERNEL])
-        keys = rows[KEY, kernel_faults]
+            return parts
+        faults = KernelFaults(parts)
+        images = []
         for new in finished:
             image = new_rows(0)
             snapshot = self._task_events.usable_image(new.snapshot)
@@ -226,11 +222,9 @@ class NativeRows:
                 image[KEY] = key(new.seq, 1 + np.arange(image.shape[1]))
                 image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
                 image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm
-                parts.append(image)
-            loaders = _loader_faults(rows, kernel_faults, keys, new)
-            rows[KEY, loaders] = key(new.seq, 1 + image.shape[1] + np.arange(len(loaders)))
-            rows[TS, loaders], rows[PID, loaders], rows[KERNEL, loaders] = new.ts, new.pid, 0
-        return merge_rows(parts)
+                images.append(image)
+            faults.move(faults.of_loader(new), new, 1 + image.shape[1])
+        return parts + images
 
 
 def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:
@@ -242,18 +236,3 @@ def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:
     named = np.flatnonzero(keys[at] == rows[KEY])
     rows[FRAME, named] = pages.frames[at[named]]
     return len(named)
-
-
-def _loader_faults(rows: np.ndarray, kernel_faults: np.ndarray, keys: np.ndarray, new: Exec) -> np.ndarray:
-    """Return which of `kernel_faults` are of the new image though logged before the exec, in their order.
-
-    `keys` are those of `kernel_faults`, ascending.
-    """
-    if new.faults_from < 0 or (not new.renamed and new.snapshot is None):
-        return np.empty(0, dtype=np.int64)
-    begin, end = np.searchsorted(keys, np.array([key(new.faults_from) + 1, key(new.seq)]))
-    near = kernel_faults[begin:end]
-    loaders = near[(rows[TID, near] == new.pid) | (rows[TID, near] == new.old_pid)]
-    if not new.renamed and new.snapshot is not None:
-        loaders = loaders[covered_by(new.snapshot, rows[ADDR, loaders])]
-    return loaders

@@ -49,34 +49,25 @@ def is_sorted(keys):
 
 
 @njit(cache=True, nogil=True)
-def merge(first, second, merged):
-    """Merge two matrices whose keys are in order; at equal keys the first comes first."""
-    n_columns, n_first = first.shape
-    n_second = second.shape[1]
-    begin_first = begin_second = row = 0
-    while begin_first < n_first or begin_second < n_second:
-        end_first, end_second = begin_first, begin_second
-        # A run of each, copied column by column.
-        if begin_second == n_second:
-            end_first = n_first
-        else:
-            while end_first < n_first and first[KEY, end_first] <= second[KEY, begin_second]:
-                end_first += 1
-        if end_first == n_first:
-            end_second = n_second
-        else:
-            while end_second < n_second and second[KEY, end_second] < first[KEY, end_first]:
-                end_second += 1
-        for column in range(n_columns):
-            to = row
-            for each in range(begin_first, end_first):
-                merged[column, to] = first[column, each]
-                to += 1
-            for each in range(begin_second, end_second):
-                merged[column, to] = second[column, each]
-                to += 1
-        row += end_first - begin_first + end_second - begin_second
-        begin_first, begin_second = end_first, end_second
+def add_places(keys, others, equal_first, places):
+    """Add to `places` how many of `others` come before each of `keys`, both ascending.
+
+    With `equal_first` (1 or 0), others of equal key do.
+    """
+    n_before = 0
+    for row in range(len(keys)):
+        limit = keys[row] + equal_first
+        while n_before < len(others) and others[n_before] < limit:
+            n_before += 1
+        places[row] += n_before
+
+
+@njit(cache=True, nogil=True)
+def put(rows, places, merged):
+    """Copy each of `rows` to its place in `merged`."""
+    for column in range(len(rows)):
+        for row in range(len(places)):
+            merged[column, places[row]] = rows[column, row]
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ import numpy as np
 from ..events import OPS
 from . import row_kernels
 from .native_block import NativeBlock
-from .row_kernels import SUB_BITS, fill_event_rows, is_sorted, merge
+from .row_kernels import SUB_BITS, add_places, fill_event_rows, is_sorted, put
 
 KEY, TS, CPU, PID, TID, COMM, OP, ADDR, LEN, PROT, FLAGS, PGOFF, FILE = range(13)
 NEW_ADDR, NEW_LEN, CHILD, LINE, KERNEL, FRAME = range(13, 19)
@@ -84,25 +84,26 @@ def event_rows(
     return rows
 
 
-def sort_rows(rows: np.ndarray) -> np.ndarray:
-    """Return the rows in the order of their keys."""
-    if is_sorted(rows[KEY]):
-        return rows
-    return rows[:, np.argsort(rows[KEY], kind="stable")]
-
-
 def merge_rows(parts: list[np.ndarray]) -> np.ndarray:
     """Return the rows of all parts in the order of their keys; at equal keys those of the earlier part first.
 
-    Most parts are in order already and hold few rows beside the largest: merging copies each row only as often
-    as a part that is as large follows.
+    Each row is copied once, to its place; most parts are in order already, which is looked at first.
     """
-    merged = new_rows(0)
-    for part in (sort_rows(part) for part in parts if part.shape[1]):
-        if not merged.shape[1]:
-            merged = part
-            continue
-        both = np.empty((N_ROW_COLUMNS, merged.shape[1] + part.shape[1]), dtype=np.int64)
-        merge(merged, part, both)
-        merged = both
+    parts = [part for part in parts if part.shape[1]]
+    orders = [None if is_sorted(part[KEY]) else np.argsort(part[KEY], kind="stable") for part in parts]
+    if len(parts) < 2 and orders in ([], [None]):
+        return parts[0] if parts else new_rows(0)
+    keys = [
+        part[KEY] if order is None else part[KEY, order] for part, order in zip(parts, orders, strict=True)
+    ]
+    merged = np.empty((N_ROW_COLUMNS, sum(part.shape[1] for part in parts)), dtype=np.int64)
+    for number, (part, order) in enumerate(zip(parts, orders, strict=True)):
+        places = np.arange(part.shape[1], dtype=np.int64)
+        for other, other_keys in enumerate(keys):
+            if other != number:
+                add_places(keys[number], other_keys, int(other < number), places)
+        if order is not None:
+            sorted_places, places = places, np.empty_like(places)
+            places[order] = sorted_places
+        put(part, places, merged)
     return merged
