@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import attrgetter
+
 import numpy as np
 
 from ..events import MAP_ANONYMOUS, MAP_SHARED, PAGE_SHIFT, PROT_EXEC, PROT_READ, PROT_WRITE
@@ -146,29 +149,30 @@ class CallRows:
         for row in np.flatnonzero(of_file & (paths >= 0)).tolist():
             rows[FILE, row] = self._files.number(self._texts.values[paths[row]])
         of_file &= paths < 0
-        looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"])).tolist()
-        steps = [Change(seq_of(int(rows[KEY, row])), "row", row) for row in looked_at]
+        looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"]))
+        seq, numbers = seq_of(rows[KEY, looked_at]).tolist(), enters[looked_at].tolist()
+        steps = [Change(*step) for step in zip(seq, repeat("row"), range(len(seq)))]
+        columns = (looked_at, call[looked_at], rows[PID, looked_at], rows[ADDR, looked_at])
+        calls = [*zip(*(column.tolist() for column in columns), numbers, strict=True)]
         left_out = []
-        for step in sorted([*changes, *steps], key=lambda step: step.seq):
-            if step.what == "row":
-                name = SYSCALLS[call[step.subject]].name
-                if not self._name_object(rows, step.subject, name, enters[step.subject]):
-                    left_out.append(step.subject)
-            else:
+        for step in sorted([*changes, *steps], key=attrgetter("seq")):
+            if step.what != "row":
                 self._descriptors.apply(step)
+            elif not self._name_object(rows, *calls[step.subject]):
+                left_out.append(calls[step.subject][0])
         if left_out:
             self._notes.count("segment-not-attached", rows[LINE, left_out])
         return left_out
 
-    def _name_object(self, rows: np.ndarray, row: int, call: str, enter: np.ndarray) -> bool:
-        """Complete one row; False if it is to be left out."""
-        pid, address = int(rows[PID, row]), int(rows[ADDR, row])
-        if call == "mmap":
-            descriptor = int(enter[_FD]) & 0xFFFFFFFF
-            name = self._descriptors.name_mapping(pid, descriptor, int(enter[_OFF]))
+    def _name_object(
+        self, rows: np.ndarray, row: int, call: int, pid: int, address: int, enter: list[int]
+    ) -> bool:
+        """Complete one row, of a call with the numbers `enter`; False if it is to be left out."""
+        if call == CALL["mmap"]:
+            name = self._descriptors.name_mapping(pid, enter[_FD] & 0xFFFFFFFF, enter[_OFF])
             rows[FILE, row] = self._files.number(name)
-        elif call == "shmat":
-            shmid, flags = int(enter[0]), int(enter[1])
+        elif call == CALL["shmat"]:
+            shmid, flags = enter[:2]
             if not self._descriptors.knows_segment(shmid):
                 self._notes.count("segment-size-unknown", rows[LINE, [row]])
             rows[LEN, row] = self._descriptors.attach(pid, shmid, address)

@@ -7,6 +7,8 @@ count at all is a matter of the operation (`USED`).
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from ..events import OPS
@@ -26,6 +28,8 @@ assert (PGOFF, FILE, LINE, KERNEL, FRAME) == (
     row_kernels.KERNEL,
     row_kernels.FRAME,
 )
+
+IntOrArray = TypeVar("IntOrArray", int, np.ndarray)
 
 OP_CODE = {op: code for code, op in enumerate(OPS)}
 
@@ -64,7 +68,7 @@ def new_rows(n_rows: int) -> np.ndarray:
     return rows
 
 
-def seq_of(row_key: int) -> int:
+def seq_of(row_key: IntOrArray) -> IntOrArray:
     """Return the number of the native event that a row with this key stands at."""
     return row_key >> SUB_BITS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ from .tasks import DEAD, UNKNOWN, Tasks
 _MARKER = re.compile(r"snap n=(\d+) why=(\w+) pid=(\d+)")
 _FORK_CALLS = ("clone", "clone3", "fork", "vfork")
 _EXEC_CALLS = ("execve", "execveat")
+_FLAGS_OF_CALL = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK}  # clone tells its own
 
 
 class Change(NamedTuple):
@@ -75,6 +76,38 @@ _LOOKED_AT = _kinds_looked_at()
 _NOT_ACTS = (Family.MARK, Family.LOST, Family.IMAGE, *PAGE_FAMILIES)
 """Events that may stand in the recording though their thread is not recorded."""
 
+_ACTS = ~np.isin(native_tables().family, _NOT_ACTS)
+
+
+class TaskEvent(NamedTuple):
+    """One event of a block as plain numbers: taking them from the columns one by one costs more than the walk.
+
+    Attributes
+    ----------
+    at : int
+        Its index in the block.
+    seq : int
+        Its number in the stream.
+    kind, tid, tgid, text, found : int
+        As in `NativeBlock`.
+    args : list of int
+    """
+
+    at: int
+    seq: int
+    kind: int
+    tid: int
+    tgid: int
+    text: int
+    found: int
+    args: list[int]
+
+
+def _task_events(block: NativeBlock, seq: np.ndarray, at: np.ndarray) -> Iterator[TaskEvent]:
+    """Yield the events `at` (indices) of a block."""
+    columns = (at, seq[at], block.kind[at], block.tid[at], block.tgid[at], block.text[at], block.found[at])
+    yield from map(TaskEvent, *(column.tolist() for column in (*columns, block.args[at])))
+
 
 class TaskWalk:
     """The task events of one block: the rows they make, and what others have to know of them.
@@ -96,16 +129,12 @@ class TaskWalk:
         self.shown_pages: list[tuple[int, int]] = []
         self.used_lines = 0
         self._images: list[tuple[int, Snapshot, int]] = []  # event, image, number of its command name
-        self._added: list[dict[int, int]] = []
+        self._added: list[tuple[int, ...]] = []
         self._events: list[int] = []
 
-    def arg(self, event: int, slot: int) -> int:
-        """Return a number of an event."""
-        return int(self.block.args[event, slot])
-
-    def change(self, event: int, what: str, pid: int, value: int = 0) -> None:
+    def change(self, event: TaskEvent, what: str, pid: int, value: int = 0) -> None:
         """Note a change of process `pid`."""
-        self.changes.append(Change(int(self.seq[event]), what, pid, value))
+        self.changes.append(Change(event.seq, what, pid, value))
 
     def show_start(self, event: int, snapshot: Snapshot, comm: int) -> None:
         """Note that a running process is what `snapshot` shows, behind `event`; -1 is before the block."""
@@ -120,7 +149,7 @@ class TaskWalk:
     def add(
         self,
         op: str,
-        event: int,
+        event: TaskEvent,
         pid: int,
         *,
         length: int = 0,
@@ -130,11 +159,9 @@ class TaskWalk:
         comm: int | None = None,
     ) -> None:
         """Add a row at `event`; one with a `comm` is about `pid`, not an act of the thread that logged it."""
-        row = {OP: OP_CODE[op], PID: pid, LEN: length, FLAGS: flags, CHILD: child, FILE: file}
-        if comm is not None:
-            row |= {COMM: comm, TID: -1}
-        self._events.append(event)
-        self._added.append(row)
+        about_another = comm is not None
+        self._added.append((OP_CODE[op], pid, length, flags, child, file, about_another, comm or 0))
+        self._events.append(event.at)
         self.used_lines += op != "lost"
 
     def rows(self, pids: np.ndarray, names: np.ndarray, files: Names) -> list[np.ndarray]:
@@ -146,9 +173,10 @@ class TaskWalk:
             Process and command name of each event of the block.
         """
         rows = event_rows(self.block, self.seq, pids, names, np.array(self._events, dtype=np.int64))
-        for position, row in enumerate(self._added):
-            for column, value in row.items():
-                rows[column, position] = value
+        added = np.array(self._added, dtype=np.int64).reshape(-1, 8).T
+        rows[[OP, PID, LEN, FLAGS, CHILD, FILE]] = added[:6]
+        about_another, comms = added[6] != 0, added[7]
+        rows[TID, about_another], rows[COMM, about_another] = -1, comms[about_another]
         parts = [rows]
         for event, snapshot, comm in self._images:
             image = start_rows(snapshot, files)
@@ -202,6 +230,8 @@ class TaskEvents:
         self._newtasks: set[int] = set()  # told by task_newtask, until sched_process_fork repeats them
         self._fork_flags: dict[int, int] = {}  # tid -> clone_flags of its latest clone, if it tells them
         self._tables = native_tables()
+        self._family_of: list[int] = self._tables.family.tolist()
+        self._syscall_of: list[int] = self._tables.syscall.tolist()
 
     @property
     def unused_snapshots(self) -> int:
@@ -224,7 +254,7 @@ class TaskEvents:
 
     def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
         """Look at the task events of a block in order."""
-        steps: dict[int, Callable[[TaskWalk, int], None]] = {
+        steps: dict[int, Callable[[TaskWalk, TaskEvent], None]] = {
             Family.NEWTASK: self._newtask,
             Family.FORK: self._sched_fork,
             Family.EXEC: self._exec,
@@ -236,128 +266,129 @@ class TaskEvents:
             Family.ENTER: self._enter,
             Family.EXIT: self._leave,
         }
-        family = self._tables.family[block.kind]
-        acts = ~np.isin(family, _NOT_ACTS)
+        family_of = self._family_of
+        acts = _ACTS[block.kind]
         strangers = self.tasks.strangers(block, acts)
         walk = TaskWalk(block, seq)
         self._place_starts_by_time(walk, acts)
         met = 0
-        for event in np.flatnonzero(_LOOKED_AT[block.kind]).tolist():
-            while met < len(strangers) and strangers[met][0] <= event:
+        for event in _task_events(block, seq, np.flatnonzero(_LOOKED_AT[block.kind])):
+            while met < len(strangers) and strangers[met][0] <= event.at:
                 self.tasks.meet(*strangers[met])
                 met += 1
-            steps[int(family[event])](walk, event)
+            steps[family_of[event.kind]](walk, event)
         for stranger in strangers[met:]:
             self.tasks.meet(*stranger)
         return walk
 
-    def _pid(self, walk: TaskWalk, event: int, tid: int) -> int:
-        return self.tasks.pid(tid, int(walk.block.tgid[event]))
+    def _pid(self, walk: TaskWalk, event: TaskEvent, tid: int) -> int:
+        return self.tasks.pid(tid, event.tgid)
 
-    def _note(self, code: str, walk: TaskWalk, event: int) -> None:
-        self._notes.count(code, walk.block.line[event : event + 1])
+    def _note(self, code: str, walk: TaskWalk, event: TaskEvent) -> None:
+        self._notes.count(code, walk.block.line[event.at : event.at + 1])
 
-    def _newtask(self, walk: TaskWalk, event: int) -> None:
-        child, flags = walk.arg(event, 0), walk.arg(event, 1)
+    def _newtask(self, walk: TaskWalk, event: TaskEvent) -> None:
+        child, flags = event.args[0], event.args[1]
         self._newtasks.add(child)
         self._start_task(walk, event, child, flags)
 
-    def _sched_fork(self, walk: TaskWalk, event: int) -> None:
+    def _sched_fork(self, walk: TaskWalk, event: TaskEvent) -> None:
         """Fall back on sched_process_fork where task_newtask was not recorded (or lost): it has no flags."""
-        child = walk.arg(event, 1)
+        child = event.args[1]
         if child in self._newtasks:
             self._newtasks.discard(child)
             return
-        tid = int(walk.block.tid[event])
+        tid = event.tid
         flags = self._fork_flags.get(tid)
         if flags is None:
             tgids = walk.block.tgid[walk.block.tid == child]
             is_thread = len(tgids) > 0 and tgids[0] == self._pid(walk, event, tid)
-            if int(walk.block.found[event]) & 4:  # slot 2: perf tells
-                is_thread = bool(walk.arg(event, 2))
+            if event.found & 4:  # slot 2: perf tells
+                is_thread = bool(event.args[2])
             flags = CLONE_VM | CLONE_THREAD if is_thread else 0
             self._note("fork-without-flags", walk, event)
         self._start_task(walk, event, child, flags)
 
-    def _start_task(self, walk: TaskWalk, event: int, child: int, flags: int) -> None:
-        pid = self._pid(walk, event, int(walk.block.tid[event]))
+    def _start_task(self, walk: TaskWalk, event: TaskEvent, child: int, flags: int) -> None:
+        pid = self._pid(walk, event, event.tid)
         self.execs.forget(child)
-        name = int(walk.block.text[event])
+        name = event.text
         if name < 0:  # not told by every format: a child begins with its parent's
-            name = self.tasks.names.now(int(walk.block.tid[event]))
-        self.tasks.names.change(event, child, name)
+            name = self.tasks.names.now(event.tid)
+        self.tasks.names.change(event.at, child, name)
         if flags & CLONE_THREAD and pid != DEAD:
-            self.tasks.start_thread(event, child, pid)
+            self.tasks.start_thread(event.at, child, pid)
             return
-        self.tasks.start_thread(event, child, child)
+        self.tasks.start_thread(event.at, child, child)
         if pid == DEAD:
             self._note("event-after-exit", walk, event)
             return
         walk.add("fork", event, pid, child=child, flags=flags & 0xFFFFFFFF)
         walk.change(event, "fork", pid, child)
 
-    def _exec(self, walk: TaskWalk, event: int) -> None:
+    def _exec(self, walk: TaskWalk, event: TaskEvent) -> None:
         block = walk.block
-        pid, old_pid = walk.arg(event, 0), walk.arg(event, 1)
+        pid, old_pid = event.args[0], event.args[1]
         if self._pid(walk, event, old_pid) == DEAD:
             self._note("event-after-exit", walk, event)
             return
-        told = block.text[event] >= 0  # not by every format
-        filename = self._texts.values[block.text[event]] if told else ""
+        told = event.text >= 0  # not by every format
+        filename = self._texts.values[event.text] if told else ""
         if told and self.execs.rename_of(pid, old_pid, filename) < 0:
-            self.tasks.names.change(event - 1, pid, self._texts.number(comm_of_file(filename)))
-        self.tasks.become_leader(event, pid, old_pid)
+            self.tasks.names.change(event.at - 1, pid, self._texts.number(comm_of_file(filename)))
+        self.tasks.become_leader(event.at, pid, old_pid)
         new = Exec(
-            seq=int(walk.seq[event]),
-            ts=int(block.ts[event]),
-            line=int(block.line[event]),
-            cpu=int(block.cpu[event]),
+            seq=event.seq,
+            ts=int(block.ts[event.at]),
+            line=int(block.line[event.at]),
+            cpu=int(block.cpu[event.at]),
             comm=self.tasks.names.now(pid),
             pid=pid,
             old_pid=old_pid,
-            snapshot=self._snapshots.take_exec_at(pid, int(block.ts[event])) or self._image_of(walk, event),
+            snapshot=self._snapshots.take_exec_at(pid, int(block.ts[event.at]))
+            or self._image_of(walk, event),
         )
         self.execs.exec(new, filename)
         walk.add("exec", event, pid, file=self._files.number(filename) if told else -1)
         walk.change(event, "exec", pid)
 
-    def _task_exit(self, walk: TaskWalk, event: int) -> None:
-        tid = walk.arg(event, 0)
+    def _task_exit(self, walk: TaskWalk, event: TaskEvent) -> None:
+        tid = event.args[0]
         pid = self._pid(walk, event, tid)
         self.execs.forget(tid)
         if pid == DEAD:
             self._note("event-after-exit", walk, event)
             return
-        group_dead = bool(walk.arg(event, 1)) if int(walk.block.found[event]) & 2 else None
-        if group_dead and walk.arg(event, 1) == LEADER_LAST:
+        group_dead = bool(event.args[1]) if event.found & 2 else None
+        if group_dead and event.args[1] == LEADER_LAST:
             group_dead = True if tid == pid else None
-        if self.tasks.end_thread(event, tid, pid, group_dead):
+        if self.tasks.end_thread(event.at, tid, pid, group_dead):
             walk.add("exit", event, pid)
             walk.change(event, "exit", pid)
 
-    def _rename(self, walk: TaskWalk, event: int) -> None:
-        own_tid = int(walk.block.tid[event])
-        tid = walk.arg(event, 0) if int(walk.block.found[event]) & 1 else own_tid
-        name = int(walk.block.text[event])
-        self.tasks.names.change(event, tid, name)
+    def _rename(self, walk: TaskWalk, event: TaskEvent) -> None:
+        own_tid = event.tid
+        tid = event.args[0] if event.found & 1 else own_tid
+        name = event.text
+        self.tasks.names.change(event.at, tid, name)
         if tid == own_tid:  # not another's, through /proc/PID/comm
-            self.execs.rename(tid, int(walk.seq[event]), self._texts.values[name])
+            self.execs.rename(tid, event.seq, self._texts.values[name])
 
-    def _mark(self, walk: TaskWalk, event: int) -> None:
-        found = _MARKER.match(self._texts.values[walk.block.text[event]])
+    def _mark(self, walk: TaskWalk, event: TaskEvent) -> None:
+        found = _MARKER.match(self._texts.values[event.text])
         if found is None:
             return
         n, why, pid = int(found[1]), found[2], int(found[3])
         snapshot = self._snapshots.named(n, why, pid)
         comm = self.tasks.names.now(pid)
         if why == "start" and snapshot is not None:
-            comm = self._start(walk, event, snapshot)
+            comm = self._start(walk, event.at, snapshot)
             self._snapshots.use(snapshot)
         elif snapshot is not None and self.execs.show_image(pid, snapshot):
             self._snapshots.use(snapshot)
             frame = argument_frame(snapshot)
             if frame >= 0:
-                walk.shown_pages.append((event, frame))
+                walk.shown_pages.append((event.at, frame))
         elif snapshot is None and why in ("start", "exec") and self._snapshots:
             self._note("marker-without-snapshot", walk, event)
         walk.add("mark", event, pid, length=n, comm=comm)
@@ -372,15 +403,15 @@ class TaskEvents:
         walk.show_start(event, snapshot, comm)
         return comm
 
-    def _image(self, walk: TaskWalk, event: int) -> None:
+    def _image(self, walk: TaskWalk, event: TaskEvent) -> None:
         """Take in the image of a process that ran when recording began; one that ``--maps`` gave has pages too."""
-        image = self._images[walk.arg(event, 0)]
+        image = self._images[event.args[0]]
         if not self._snapshots.has_start(image.pid) and self.usable_image(image) is not None:
-            self._start(walk, event, image)
+            self._start(walk, event.at, image)
 
-    def _image_of(self, walk: TaskWalk, event: int) -> Snapshot | None:
+    def _image_of(self, walk: TaskWalk, event: TaskEvent) -> Snapshot | None:
         """Return the image that an exec event itself names: its slot 2 counts from 1."""
-        number = walk.arg(event, 2) if int(walk.block.found[event]) & 4 else 0
+        number = event.args[2] if event.found & 4 else 0
         return self._images[number - 1] if number else None
 
     def _place_starts_by_time(self, walk: TaskWalk, acts: np.ndarray) -> None:
@@ -394,21 +425,20 @@ class TaskEvents:
             self._snapshots.use(snapshot)
             self._start(walk, event - 1, snapshot)
 
-    def _lost(self, walk: TaskWalk, event: int) -> None:
-        events = walk.arg(event, 0)
+    def _lost(self, walk: TaskWalk, event: TaskEvent) -> None:
+        events = event.args[0]
         self.lost_events += max(events, 1)  # where the number is not known, at least one
         walk.add("lost", event, 0, length=events, comm=-1)
 
-    def _enter(self, walk: TaskWalk, event: int) -> None:
-        call = SYSCALLS[self._tables.syscall[walk.block.kind[event]]].name
-        tid = int(walk.block.tid[event])
+    def _enter(self, walk: TaskWalk, event: TaskEvent) -> None:
+        call = SYSCALLS[self._syscall_of[event.kind]].name
+        tid = event.tid
         if call in _EXEC_CALLS:
-            self.execs.enter(tid, int(walk.seq[event]))
+            self.execs.enter(tid, event.seq)
         elif call == "clone3":
             self._fork_flags.pop(tid, None)  # its flags are in the caller's memory
         else:
-            told = {"clone": walk.arg(event, 0), "fork": 0, "vfork": CLONE_VM | CLONE_VFORK}
-            self._fork_flags[tid] = told[call]
+            self._fork_flags[tid] = _FLAGS_OF_CALL.get(call, event.args[0])
 
-    def _leave(self, walk: TaskWalk, event: int) -> None:
-        self.execs.leave(int(walk.block.tid[event]))
+    def _leave(self, walk: TaskWalk, event: TaskEvent) -> None:
+        self.execs.leave(event.tid)

@@ -170,8 +170,10 @@ class Tasks:
         # What is left: markers and losses, whose tid does not act.
         unknown = pids == UNKNOWN
         pids[unknown] = np.where(block.tgid[unknown] > 0, block.tgid[unknown], block.tid[unknown])
-        for event in np.flatnonzero(block.comm >= 0):
-            self.column_names.change(int(event) - 1, int(block.tid[event]), int(block.comm[event]))
+        named = np.flatnonzero(block.comm >= 0)
+        columns = (named - 1, block.tid[named], block.comm[named])
+        for event, tid, name in zip(*(column.tolist() for column in columns), strict=True):
+            self.column_names.change(event, tid, name)
         printed = self.column_names.follow(block.tid)
         told = self.names.follow(block.tid)
         return pids, np.where(told >= 0, told, printed)
