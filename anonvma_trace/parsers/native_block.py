@@ -35,6 +35,14 @@ class Names:
             self.values.append(value)
         return number
 
+    def keep_only(self, numbers: np.ndarray) -> np.ndarray:
+        """Forget all strings but those of `numbers` (-1: none), and return their new numbers in the same order."""
+        kept, places = np.unique(numbers, return_inverse=True)
+        n_without = int(np.count_nonzero(kept < 0))
+        self.values = [self.values[number] for number in kept[n_without:].tolist()]
+        self._numbers = {value: number for number, value in enumerate(self.values)}
+        return places - n_without
+
 
 @dataclass
 class NativeBlock:

@@ -26,6 +26,7 @@ from .row_kernels import fill_faults, find_faults
 from .row_table import (
     COMM,
     CPU,
+    FILE,
     FRAME,
     KEY,
     LINE,
@@ -43,6 +44,9 @@ from .task_events import Change, TaskEvents
 
 HOLD_LIMIT = 1 << 20
 """Rows held back at most while an exec is in flight."""
+
+FILE_NAMES_KEPT = 1 << 16
+"""Names of files kept: each mapping may have a new one (``fd:3#4711``), and batches carry the names they use."""
 
 
 class NativeRows:
@@ -201,6 +205,8 @@ class NativeRows:
             rows = merge_rows(self._place_execs(parts))
         self._held = rows[:, certain:].copy()
         yield from self._maker.batches(rows[:, :certain])
+        if len(self._files.values) > FILE_NAMES_KEPT:
+            self._held[FILE] = self._files.keep_only(self._held[FILE])
 
     def _place_execs(self, parts: list[np.ndarray]) -> list[np.ndarray]:
         """Add the image of each finished exec, to be behind its row, and move the loader's faults behind that.

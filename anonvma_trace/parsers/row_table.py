@@ -95,8 +95,10 @@ def merge_rows(parts: list[np.ndarray]) -> np.ndarray:
     """
     parts = [part for part in parts if part.shape[1]]
     orders = [None if is_sorted(part[KEY]) else np.argsort(part[KEY], kind="stable") for part in parts]
-    if len(parts) < 2 and orders in ([], [None]):
-        return parts[0] if parts else new_rows(0)
+    if not parts:
+        return new_rows(0)
+    if len(parts) == 1 and orders[0] is None:
+        return parts[0]
     keys = [
         part[KEY] if order is None else part[KEY, order] for part, order in zip(parts, orders, strict=True)
     ]

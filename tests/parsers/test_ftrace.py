@@ -2,6 +2,7 @@ import pytest
 
 from anonvma_trace.errors import EmptyTraceError, UnknownFormatError, UnsupportedTraceError
 from anonvma_trace.events import CLONE_VFORK, CLONE_VM, EVENT_SCHEMA, MAP_SHARED
+from anonvma_trace.parsers import native_rows
 from anonvma_trace.parsers.source import Source
 from anonvma_trace.parsers.tracepoint_heads import detect_ftrace
 
@@ -201,6 +202,18 @@ def test_the_mappings_of_a_descriptor_at_offset_0_are_counted_in_its_process(tmp
         (100, "fd:3#2"),
         (200, "fd:3#1"),
     ]
+
+
+def test_names_of_files_are_right_though_few_are_kept(tmp_path, monkeypatch):
+    events = ["sys_execve(filename: 0x55, argv: 0x55)", file_mmap(), "sys_mmap -> 0x7f000"]
+    events += [(event, {"tid": 200}) for _ in range(5) for event in (file_mmap(), "sys_mmap -> 0x7f000")]
+    events += [FAULT, (file_mmap(), {"tid": 200}), ("sys_mmap -> 0x7f000", {"tid": 200})]
+    whole = rows_of(stream_of(tmp_path, lines(*events)))
+    assert len({row["file"] for row in whole if "file" in row}) == 6
+    monkeypatch.setattr(native_rows, "FILE_NAMES_KEPT", 1)
+    in_blocks_of_one_line(monkeypatch)
+    stream = stream_of(tmp_path, lines(*events))
+    assert rows_of(stream) == whole
 
 
 def test_a_child_inherits_mappings_so_it_goes_on_counting(tmp_path):

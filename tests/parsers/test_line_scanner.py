@@ -267,6 +267,28 @@ def test_damaged_lines_are_told_with_their_place(text, code, place):
     assert (scanner.FAULTS[row[scanner.FAULT]][0], row[scanner.FAULT_AT]) == (code, at)
 
 
+@pytest.mark.parametrize("tail", ["", "\n", "\n\n", "\n" + " " * 9 + "\n"])
+@pytest.mark.parametrize("length", range(1, 17))
+def test_numbers_of_all_lengths_are_read_to_the_end_of_the_text(length, tail):
+    digits = "123456789abcdef0"[:length]
+    value = int(digits, 16)
+    row, found = scan(f"{HEAD}sys_brk -> 0x{digits}{tail}")
+    assert name_of(row[0]) == "sys_exit_brk"
+    assert found[0, 0] == value - (1 << 64 if value >> 63 else 0)
+    row, found = scan(f"{HEAD}sched_process_exit: comm=sh pid={digits[: length % 8 or 1]} prio=120{tail}")
+    expected = digits[: length % 8 or 1]
+    assert found[0, 0] == int(expected)
+
+
+def test_line_ends_are_found_wherever_they_stand():
+    rng = np.random.default_rng(3)
+    for length in (0, 1, 7, 8, 9, 200):
+        data = rng.choice(np.array([10, 11, 138, 65], dtype=np.uint8), length)
+        ends = np.full(length + 1, -1, dtype=np.int64)
+        n_ends = scanner.find_line_ends(data, ends)
+        assert ends[:n_ends].tolist() == np.flatnonzero(data == 10).tolist()
+
+
 def test_numbers_without_0x_are_damage_where_the_file_has_0x():
     text = HEAD + "sys_munmap(addr: 7f88, len: 0x94e3)"
     assert scan_line(text, scanner.STYLE_UNKNOWN)[1][:2] == [0x7F88, 0x94E3]
