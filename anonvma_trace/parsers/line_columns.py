@@ -7,9 +7,9 @@ stale.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from . import line_scanner as scanner
+from .compiling import cached_njit
 from .native_events import MAX_ARGS
 
 LOWEST_KIND = -4
@@ -27,13 +27,13 @@ assert (scanner.TID, scanner.TGID, scanner.CPU, scanner.TS, scanner.KIND) == (_T
 assert (scanner.TEXT_END, scanner.COMM_BEGIN) == (_TEXT_END, _COMM_BEGIN)
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def _count(rows, counts):
     for line in range(len(rows)):
         counts[rows[line, _KIND] - LOWEST_KIND] += 1
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def _find(rows, wanted, found):
     n_found = np.int64(0)
     for line in range(len(rows)):
@@ -43,7 +43,7 @@ def _find(rows, wanted, found):
     return n_found
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def _take(rows, args, lines, first_line, columns, kept_args, texts):
     for event in range(len(lines)):
         line = lines[event]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from ..arrow_arrays import numbers, strings
 from ..events import EVENT_SCHEMA, OPS
 from .native_block import Names
 from .row_kernels import convert_from, convert_used, number_anew
@@ -59,7 +60,7 @@ class BatchMaker:
 
     def __init__(self, comms: Names, files: Names) -> None:
         self._comms, self._files = _NamesInUse(comms), _NamesInUse(files)
-        self._op_names = pa.array(OPS, pa.string())
+        self._op_names = strings(OPS)
         self._nulls: dict[str, pa.Array] = {}  # by column: nothing but nulls, made once
 
     def batches(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
@@ -71,7 +72,7 @@ class BatchMaker:
         ops = rows[OP]
         has_op = np.bincount(ops, minlength=len(OPS)) > 0
         columns = {
-            "op": pa.DictionaryArray.from_arrays(pa.array(ops.astype(np.int32)), self._op_names),
+            "op": pa.DictionaryArray.from_arrays(numbers(ops.astype(np.int32)), self._op_names),
             "comm": self._comms.column(rows[COMM]),
             "file": self._files.column(rows[FILE]),
         }
@@ -109,21 +110,21 @@ class _NamesInUse:
         self._places = np.zeros((1 << 10, 2), dtype=np.int64)
         self._batch = 0
 
-    def column(self, numbers: np.ndarray) -> pa.DictionaryArray:
-        """Return the names of `numbers` (-1: null)."""
+    def column(self, codes: np.ndarray) -> pa.DictionaryArray:
+        """Return the names with these numbers (-1: null)."""
         if len(self._names.values) > len(self._places):
             self._places = np.zeros((2 * len(self._names.values), 2), dtype=np.int64)
         self._batch += 1
-        in_use = np.empty(len(numbers), dtype=np.int64)
-        new = np.empty(len(numbers), dtype=np.int64)
-        n_used = number_anew(numbers, self._places, self._batch, in_use, new)
-        out = np.empty(len(numbers), dtype=np.int32)
-        valid = np.empty((len(numbers) + 7) // 8, dtype=np.uint8)
+        in_use = np.empty(len(codes), dtype=np.int64)
+        new = np.empty(len(codes), dtype=np.int64)
+        n_used = number_anew(codes, self._places, self._batch, in_use, new)
+        out = np.empty(len(codes), dtype=np.int32)
+        valid = np.empty((len(codes) + 7) // 8, dtype=np.uint8)
         n_null = convert_from(new, 0, out, valid)
         buffers = [pa.py_buffer(valid) if n_null else None, pa.py_buffer(out)]
         places = pa.Array.from_buffers(pa.int32(), len(out), buffers, n_null)
         values = self._names.values
-        dictionary = pa.array([values[number] for number in in_use[:n_used].tolist()], pa.string())
+        dictionary = strings([values[number] for number in in_use[:n_used].tolist()])
         return pa.DictionaryArray.from_arrays(places, dictionary)
 
 

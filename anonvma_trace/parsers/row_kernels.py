@@ -6,8 +6,7 @@ stale. `row_table` and `row_batches` say what the numbers mean.
 
 from __future__ import annotations
 
-from numba import njit
-
+from .compiling import cached_njit
 from .native_events import Family
 
 # Columns of `row_table` (constants are compiled in).
@@ -22,7 +21,7 @@ _WRITE_BIT = 2  # of error_code: X86_PF_WRITE
 assert (_FAULT_USER, _FAULT_KERNEL) == (Family.FAULT_USER, Family.FAULT_KERNEL)
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def fill_event_rows(rows, at, seq, ts, line, cpu, tid, pids, names):
     """Fill `rows`, shape (n_columns, len(at)), with when, where and by whom of the events `at`."""
     n_rows = len(at)
@@ -39,7 +38,7 @@ def fill_event_rows(rows, at, seq, ts, line, cpu, tid, pids, names):
         rows[PID, row], rows[COMM, row] = pids[at[row]], names[at[row]]
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def is_sorted(keys):
     """Tell whether no key is below the one before it."""
     n_falls = 0  # no early return: the loop is done several rows at a time
@@ -48,7 +47,7 @@ def is_sorted(keys):
     return n_falls == 0
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def add_places(keys, others, equal_first, places):
     """Add to `places` how many of `others` come before each of `keys`, both ascending.
 
@@ -62,7 +61,7 @@ def add_places(keys, others, equal_first, places):
         places[row] += n_before
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def put(rows, places, merged):
     """Copy each of `rows` to its place in `merged`."""
     for column in range(len(rows)):
@@ -70,7 +69,7 @@ def put(rows, places, merged):
             merged[column, places[row]] = rows[column, row]
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def convert_from(values, lowest, out, valid):
     """Copy `values` to `out`; those below `lowest` are null. Fills bits of `valid`, returns how many are null."""
     n_null = 0
@@ -87,7 +86,7 @@ def convert_from(values, lowest, out, valid):
     return n_null
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def convert_used(values, ops, used, out, valid):
     """Copy `values` to `out`; those of operations that `used` does not name are null. As `convert_from`."""
     n_null = 0
@@ -103,7 +102,7 @@ def convert_used(values, ops, used, out, valid):
     return n_null
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def number_anew(numbers, places, batch, in_use, out):
     """Give the names of a batch numbers from 0 on, in order of appearance; -1 stays.
 
@@ -137,7 +136,7 @@ def number_anew(numbers, places, batch, in_use, out):
     return n_used
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def find_faults(family, args, found, pids, at, left_out, unknown):
     """Find the faults that become rows.
 
@@ -175,7 +174,7 @@ def find_faults(family, args, found, pids, at, left_out, unknown):
     return n_at, n_kernel, n_gone, n_unknown
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def fill_faults(rows, at, family, args, op_of_read, op_of_write):
     """Fill operation, address and mode of the faults `at`."""
     for row in range(len(at)):
