@@ -211,6 +211,8 @@ def find_line_ends(data, line_ends):
 
 @_inlined
 def _skip_blanks(data, at, end):
+    if at < end and data[at] != 32:
+        return at
     while at < end:
         word = _word(data, at) ^ _BLANKS
         marks = (((word & _LOW_SEVEN) + _LOW_SEVEN) | word) & _HIGH_BITS
@@ -435,7 +437,9 @@ def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args
             args[line, slot] = value
             found |= 1 << slot
             at = stop
-        at = _find(data, at, end, closing) + 1
+        if at < end and data[at] != closing:
+            at = _find(data, at, end, closing)
+        at += 1
 
 
 @_inlined
@@ -447,9 +451,8 @@ def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     found, fault, fault_at
         As `_read_fields`.
     """
-    separator = at
-    while separator < end and data[separator] != 61 and data[separator] != 58:
-        separator += 1
+    separator = _find(data, at, end, np.int64(61))
+    separator = _find(data, at, separator, np.int64(58))
     if separator < end:
         mark = np.int64(data[separator])
         strict = np.int64(mark == 58)  # trace-cmd and perf print 0x before every argument
@@ -660,6 +663,40 @@ def _read_head(data, begin, end, rows, line):
         rows[line, COMM_BEGIN] = _skip_blanks(data, begin, dash)
         rows[line, COMM_END] = dash
     return fault, at
+
+
+@_inlined
+def _time_before(data, begin, event):
+    """Return where the time stamp that ends before `event` begins, as `_read_time` reads it."""
+    at = event - 1
+    while at > begin and data[at] != 58:
+        at -= 1
+    while at > begin and (_is_digit(data[at - 1]) or data[at - 1] == 46):
+        at -= 1
+    return at
+
+
+@_inlined
+def _read_as_model(data, begin, end, model, model_line, model_length, rows, line):
+    """Read the columns of a line that begins, up to its time, like the line at `model`; fills TID, TGID, CPU, TS.
+
+    Returns
+    -------
+    int64
+        Where the event begins; -1 if the line begins otherwise, or its time cannot be read.
+    """
+    place = np.int64(0)
+    while place < model_length:
+        differing = _word(data, begin + place) ^ _word(data, model + place)
+        if _first_bytes(differing, model_length - place) != 0:
+            return -1
+        place += 8
+    ts, at = _read_time(data, begin + model_length, end)
+    if at < 0:
+        return -1
+    rows[line, TID], rows[line, TGID] = rows[model_line, TID], rows[model_line, TGID]
+    rows[line, CPU], rows[line, TS] = rows[model_line, CPU], ts
+    return _skip_blanks(data, at, end)
 
 
 @_inlined
@@ -944,6 +981,9 @@ def scan_lines(
         that the tables do not name, the hash of its name.
     """
     begin = np.int64(0)  # not a literal: numba would compile every callee once more for it
+    # The last line whose columns were read in full: most lines behind it begin with the same bytes.
+    model, model_line, model_length = np.int64(0), 0, np.int64(0)  # where it begins; bytes before its time
+    model_name, model_name_known = np.int64(0), False  # where its name begins; `remembered` holds it
     for line in range(len(line_ends)):
         end = line_ends[line]
         next_begin = end + 1
@@ -972,7 +1012,16 @@ def scan_lines(
             if tool == PERF_SCRIPT:
                 fault, at = _read_perf_head(data, begin, end, rows, line)
             else:
-                fault, at = _read_head(data, head, end, rows, line)
+                at = np.int64(-1)
+                if model_length > 0 and head + model_length < end:
+                    at = _read_as_model(data, head, end, model, model_line, model_length, rows, line)
+                if at >= 0:
+                    rows[line, COMM_BEGIN], rows[line, COMM_END] = head + model_name - model, head + 16
+                else:
+                    fault, at = _read_head(data, head, end, rows, line)
+                    model, model_line, model_length, model_name_known = head, line, np.int64(0), False
+                    if fault == 0 and rows[line, COMM_END] == head + 16:
+                        model_name, model_length = rows[line, COMM_BEGIN], _time_before(data, head, at) - head
             if fault == 0:
                 fault, at = _read_event(
                     data,
@@ -991,7 +1040,11 @@ def scan_lines(
                 )
             kind = rows[line, KIND]
             if fault == 0 and kind > 0 and required[kind] >= 0:
-                _forget_known_name(data, remembered, rows, line)
+                if model_name_known:
+                    rows[line, COMM_BEGIN] = -1
+                else:
+                    _forget_known_name(data, remembered, rows, line)
+                    model_name_known = model_length > 0
         if fault != 0:
             rows[line, KIND], rows[line, FAULT], rows[line, FAULT_AT] = _UNREADABLE, fault, at - begin
             rows[line, COMM_BEGIN] = -1
