@@ -1012,7 +1012,7 @@ def scan_lines(
             if tool == PERF_SCRIPT:
                 fault, at = _read_perf_head(data, begin, end, rows, line)
             else:
-                at = np.int64(-1)
+                at = -1
                 if model_length > 0 and head + model_length < end:
                     at = _read_as_model(data, head, end, model, model_line, model_length, rows, line)
                 if at >= 0:
@@ -1044,7 +1044,7 @@ def scan_lines(
                     rows[line, COMM_BEGIN] = -1
                 else:
                     _forget_known_name(data, remembered, rows, line)
-                    model_name_known = model_length > 0
+                    model_name_known = bool(model_length > 0)
         if fault != 0:
             rows[line, KIND], rows[line, FAULT], rows[line, FAULT_AT] = _UNREADABLE, fault, at - begin
             rows[line, COMM_BEGIN] = -1
