@@ -78,8 +78,10 @@ N_COLUMNS = 11
 # Nothing here allocates. Without `_nrt=False` numba counts references to every array at every call, which took
 # most of the time; the option is not documented, hence the bounded numba range in pyproject.toml.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-_compiled = cached_njit(**_OPTIONS)
-_inlined = cached_njit(forceinline=True, **_OPTIONS)  # what is called for every word, number or line
+_INNER = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # only compiled code calls them
+_entry = cached_njit(**_OPTIONS)
+_compiled = cached_njit(**_INNER)
+_inlined = cached_njit(forceinline=True, **_INNER)  # what is called for every word, number or line
 
 
 # Eight bytes at a time, the first one lowest. The tests on all eight set the high bit of each byte that passes.
@@ -185,7 +187,7 @@ def _hash(data, begin, end):
     return np.int64(value & _U(_HASH_MASK))
 
 
-@_compiled
+@_entry
 def find_line_ends(data, line_ends):
     """Fill `line_ends` with the places of all newlines; returns how many there are.
 
@@ -442,7 +444,7 @@ def _read_fields(data, at, end, separator, strict, kind, fields, word_bits, args
         at += 1
 
 
-@_inlined
+@_compiled
 def _read_unnamed_or_fields(data, at, end, kind, fields, word_bits, args, line):
     """Read ``name=value …``, ``name: value, …``, or one value alone, which is that of the event's first field.
 
@@ -560,7 +562,7 @@ def _read_relative_time(data, at, end):
     return micros * _NS_PER_US, stop + 1
 
 
-@_inlined
+@_compiled
 def _read_context(data, dash, end, rows, line):
     """Read everything from the ``-`` before the tid to the event; fills TID, TGID, CPU, TS of row `line`.
 
@@ -646,7 +648,7 @@ def _read_odd_head(data, begin, end, fault, at, rows, line):
     return fault, at, dash
 
 
-@_inlined
+@_compiled
 def _read_head(data, begin, end, rows, line):
     """Read the columns before the event, whatever the name holds; fills COMM_BEGIN and COMM_END too.
 
@@ -941,7 +943,7 @@ def _is_trace_cmd_header(data, begin, end):
     return word in (_CPUS, _VERSION, _CPU_BLANK)
 
 
-@_compiled
+@_entry
 def scan_lines(
     data,
     line_ends,
