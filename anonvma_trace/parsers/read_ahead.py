@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_DEPTH = 1  # one block waits, one is in use, one is being made
+_DEPTH = 3  # blocks that wait: some take longer to make than to use, others the reverse
 _PATIENCE = 0.1  # seconds after which a full queue looks whether anyone still wants it
 
 
