@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from . import samples, summary_text
-from .errors import TraceAccessError
+from .errors import TraceAccessError, UsageError
 from .parsers import open_trace
 from .replay import run_replay
 from .reports import write_report
@@ -20,6 +21,41 @@ from .validation import Validation
 
 TracePath = str | Path
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What stands when an event has been replayed, as Polars frames.
+
+    Attributes
+    ----------
+    event : int
+        Number of that event; 0: before the first.
+    vmas : polars.DataFrame
+        The vmas, by process and address: columns as in the result table `vma_spans`.
+    anon_vma_lists : polars.DataFrame
+        One row for each vma on the list of an anon_vma: ``anon_vma, position`` (1: the head), ``vma, pid, start,
+        end`` (bytes), ``pgoff`` (pages).
+    pages : polars.DataFrame
+        One row for each pte that is not none: ``pid, addr`` (bytes), ``kind`` (anonymous, file, swapped, zero),
+        ``page`` (number of the page, of the slot where it is swapped out), ``mapcount, index, anon_vma, writable,
+        young, dirty``.
+    """
+
+    event: int
+    vmas: pl.DataFrame
+    anon_vma_lists: pl.DataFrame
+    pages: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What a `Replay` was made from, so that it can be made again up to an event."""
+
+    trace: Trace
+    scheme: str
+    rules: tuple[str, ...]
+    options: dict[str, str]
 
 
 class Replay(ResultTables):
@@ -42,11 +78,40 @@ class Replay(ResultTables):
     processes: pl.DataFrame
     vmas: pl.DataFrame
     diagnostics: pl.DataFrame
+    _replayed: _Replayed | None = None
+
+    def at(self, event: int) -> Moment:
+        """Replay the trace again up to `event` (from 1; 0: before the first) and return what stands then.
+
+        Raises
+        ------
+        UsageError
+            There is no such event; this replay was loaded from saved results, or its trace can be read only once.
+        TraceError
+            The trace cannot be read any more.
+        """
+        if self._replayed is None:
+            raise UsageError(
+                "Replay.at",
+                expected="a replay made by replay_trace",
+                found="one loaded from saved results (or pickled), which hold no events",
+                hint="replay the trace, then ask that replay",
+            )
+        from .replay.stepping import stand_at
+
+        of = self._replayed
+        standing = stand_at(of.trace, event, of.scheme, of.rules, of.options)
+        vmas, lists, pages = (pl.DataFrame(pl.from_arrow(table)) for table in standing)
+        return Moment(event, vmas, lists, pages)
 
     def __getattr__(self, name: str) -> pl.DataFrame:
         if name in TABLES:
             return self.frame(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: the results, not the open trace that they come from."""
+        return {**self.__dict__, "_replayed": None}
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *TABLES})
@@ -182,7 +247,9 @@ def replay_trace(
     )
     if validation is not None:
         tables.summary["validation"] = validation.summary()
-    return Replay.from_tables(tables)
+    replay = Replay.from_tables(tables)
+    replay._replayed = _Replayed(trace, scheme, tuple(rules), dict(options or {}))
+    return replay
 
 
 def _snapshot_files(path: TracePath) -> Sequence[TracePath]:

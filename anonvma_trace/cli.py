@@ -306,6 +306,83 @@ def report(
     return _finish(trace)
 
 
+@app.command()
+@_command
+def explain(
+    traces: TraceArgument = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    scheme: SchemeOption = "anon_vma",
+    rule: RuleOption = None,
+    option: OptionOption = None,
+    event: Annotated[
+        int | None,
+        typer.Option("--event", metavar="N", min=1, help="Explain this event.", show_default=False),
+    ] = None,
+    addr: Annotated[
+        str | None,
+        typer.Option(
+            "--addr",
+            metavar="A",
+            help="Tell the history of the page at this address (0x… or decimal), with --pid.",
+            show_default=False,
+        ),
+    ] = None,
+    pid: Annotated[
+        int | None,
+        typer.Option("--pid", metavar="P", help="Whose page, with --addr.", show_default=False),
+    ] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Tell what one event did and why (--event), or the history of one page (--addr, --pid).
+
+    Examples: explain zoo --event 812; explain zoo --addr 0x7f0269688000 --pid 4789
+    """
+    options = _parse_options(option)
+    address = _parse_subject(event, addr, pid)
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+    from .explaining import explain_event, explain_page
+
+    if event is not None:
+        sections = explain_event(trace, event, scheme, rule or [], options)
+    else:
+        assert address is not None and pid is not None
+        sections = explain_page(trace, pid, address, scheme, rule or [], options)
+    if json:
+        console.print_json({"explanation": [section._asdict() for section in sections]})
+    else:
+        console.print_sections(sections)
+    return DONE
+
+
+def _parse_subject(event: int | None, addr: str | None, pid: int | None) -> int | None:
+    """Return the address that --addr gives; UsageError unless it is --event, or --addr and --pid."""
+    given = [
+        name for name, value in (("--event", event), ("--addr", addr), ("--pid", pid)) if value is not None
+    ]
+    if given not in (["--event"], ["--addr", "--pid"]):
+        raise UsageError(
+            "explain",
+            expected="either --event N, or --addr A and --pid P",
+            found=" and ".join(given) or "neither",
+            hint="`explain zoo --event 812`; the result tables name events, addresses and pids",
+        )
+    if addr is None:
+        return None
+    try:
+        return int(addr, 0)
+    except ValueError:
+        raise UsageError(
+            "--addr",
+            expected="an address in bytes, 0x… or decimal",
+            found=repr(addr),
+            hint="as in /proc/PID/maps",
+        ) from None
+
+
 def _print_bpftrace(wanted: bool) -> None:
     if wanted:
         from .recording import bpftrace_script

@@ -17,6 +17,7 @@ import anonvma_trace.samples
 from anonvma_trace.analysis import Replay
 from anonvma_trace.errors import UsageError
 from anonvma_trace.event_files import write_events
+from anonvma_trace.parsers import scenario_trace
 from anonvma_trace.tables import TABLES, empty_summary
 
 SCENARIO = "map 10 20 rw; w 12,15; prot 13 16 r; referenced 12,15"
@@ -120,3 +121,22 @@ def test_a_converted_table_replays_with_the_settings_of_its_recording(tmp_path: 
     assert {k: v for k, v in converted.items() if k != "trace"} == {
         k: v for k, v in direct.items() if k != "trace"
     }
+
+
+def test_what_stood_after_an_event():
+    replay = anonvma_trace.replay_trace(scenario_trace("map 10 14 rw; w 12; fork m2; m2: exit"))
+    moment = replay.at(3)
+    assert moment.anon_vma_lists.select("position", "pid").rows() == [(1, 2), (2, 1)]
+    assert moment.vmas["pid"].to_list() == [1, 2]
+    page = moment.pages.filter(pl.col("pid") == 2).row(0, named=True)
+    assert (page["addr"], page["kind"], page["mapcount"], page["writable"]) == (0xC000, "anonymous", 2, False)
+    assert replay.at(0).pages.is_empty()
+    with pytest.raises(UsageError, match="from 1 to 4"):
+        replay.at(5)
+
+
+def test_saved_results_cannot_be_replayed_again(tmp_path):
+    replay = anonvma_trace.replay_trace(scenario_trace("map 10 14 rw"))
+    replay.save(tmp_path)
+    with pytest.raises(UsageError, match="saved results"):
+        Replay.from_tables(Replay.load(tmp_path)).at(1)

@@ -519,3 +519,27 @@ def test_an_interrupt_while_the_program_starts_is_quiet_too(monkeypatch: pytest.
         __main__.main()
     assert leaving.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_explain_tells_why_two_vmas_did_not_merge():
+    result = run("explain", "--scenario", "map 10 12 rw; map 12 14 r", "--event", "2")
+    assert result.exit_code == 0
+    assert "refused (flags). The flags must be equal: the range has r--, vma 1 rw- ACCOUNT" in " ".join(
+        result.stdout.split()
+    )
+
+
+def test_explain_json_holds_the_same_lines():
+    told = json.loads(
+        run("explain", "--scenario", "map 10 12 rw; w 10", "--addr", "0xa000", "--pid", "1", "--json").stdout
+    )
+    assert [section["name"] for section in told["explanation"]] == ["page 0xa000", "event 1", "event 2"]
+
+
+@pytest.mark.parametrize(
+    "subject", [(), ("--event", "1", "--pid", "1"), ("--addr", "16"), ("--addr", "x", "--pid", "1")]
+)
+def test_explain_wants_one_subject(subject):
+    result = run("explain", "--scenario", "map 10 12 rw", *subject)
+    assert result.exit_code == 2
+    assert "expected" in result.stderr

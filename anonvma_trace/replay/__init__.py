@@ -22,6 +22,7 @@ from .balance import raise_imbalance
 from .columns import EventColumns, integers, span
 from .layout import (
     LOG_FIELDS,
+    LOG_STEPS,
     LOG_TIMELINE,
     RULE_BITS,
     RULE_MERGE_PRE_RMAP39,
@@ -97,6 +98,13 @@ class ReplayCore:
         Collect the result tables; without them `finish` has only the summary.
     check_every : int, optional
         Check every invariant after each event whose number this divides, and after the last one; 0: not at all.
+
+    Attributes
+    ----------
+    keep_tables : bool
+        As the parameter; may be changed between batches.
+    steps : list of ndarray of int64, shape (n, fields of the log's region ``steps``)
+        What happened inside the event of `tell_steps`.
     """
 
     def __init__(
@@ -125,7 +133,8 @@ class ReplayCore:
             reuse_modern=options.get("reuse", "2004") == "modern",
             rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
-        self._keep_tables = keep_tables
+        self.keep_tables = keep_tables
+        self.steps: list[np.ndarray] = []
         self._taint = Taint()
         self._watched: WatchedMarks | None = None
         self._path = path
@@ -155,6 +164,10 @@ class ReplayCore:
     def events(self) -> int:
         """Events replayed so far."""
         return int(self.state.glob[0].event)
+
+    def tell_steps(self, event: int) -> None:
+        """Log what happens inside the event with this number, for `steps`."""
+        self.state.glob[0].told_event = event
 
     def watch(self, watcher: MarkWatcher) -> None:
         """Let `watcher` look at the processes at the `mark` rows that it wants."""
@@ -233,7 +246,10 @@ class ReplayCore:
         from .state import log_rows
 
         for region, name in enumerate(LOG_FIELDS):
-            if region != LOG_TIMELINE and self._keep_tables:
+            if region == LOG_STEPS:
+                if self.state.glob[0].told_event:
+                    self.steps.append(log_rows(self.state, region).copy())
+            elif region != LOG_TIMELINE and self.keep_tables:
                 self.results.add_log(name, log_rows(self.state, region), self.state, lines, first_event)
         self._empty_log()
 

@@ -59,7 +59,7 @@ class AddressSpace(NamedTuple):
 
 def address_space_of(state: State, pid: int) -> AddressSpace | None:
     """Return the address space of the live process with this pid as it stands now; None if there is none."""
-    mm = int(state.proc[_process_row(state, pid)].mm)
+    mm = mm_of(state, pid)
     if mm == NULL:
         return None
     v = state.vma.array[state.vma.array["mm"] == mm]
@@ -77,6 +77,11 @@ def address_space_of(state: State, pid: int) -> AddressSpace | None:
         special=v["file"] & (FILE_SPECIAL | FILE_SHM) == FILE_SPECIAL,
         anon_pages=_addresses(_anonymous_pages(state, mm)),
     )
+
+
+def mm_of(state: State, pid: int) -> int:
+    """Return the row of the mm of the live process with this pid, NULL if there is none."""
+    return int(state.proc[_process_row(state, pid)].mm)
 
 
 def was_seen(state: State, pid: int) -> bool:
@@ -98,14 +103,14 @@ def _addresses(vpns: np.ndarray) -> np.ndarray:
 
 def _anonymous_pages(state: State, mm: int) -> np.ndarray:
     """Return the page numbers, ascending, whose pte holds an anonymous page or names a swap slot."""
-    vpns, ptes = _ptes(state, mm)
+    vpns, ptes = ptes_of(state, mm)
     page = np.where(ptes & PTE_PRESENT != 0, ptes >> PTE_SHIFT, NULL)
     is_anonymous = state.page.array["pg_flags"][page] & PG_ANON_KIND != 0  # row NULL has no flags
     return vpns[is_anonymous | (ptes & PTE_SWAP != 0)]
 
 
-def _ptes(state: State, mm: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the page number and pte of every entry of an mm's page table, ascending; one step for each level."""
+def ptes_of(state: State, mm: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return page number and pte of every entry of the page table of an mm (a row), ascending."""
     m = state.mm[mm]
     vpns, entries = np.zeros(1, np.int64), np.full(1, m.pgd, np.int64)
     if m.pt_height == 0:
@@ -115,3 +120,17 @@ def _ptes(state: State, mm: int) -> tuple[np.ndarray, np.ndarray]:
         block, slot = np.nonzero(below)
         vpns, entries = (vpns[block] << PT_BITS) | slot, below[block, slot]
     return vpns, entries
+
+
+def pte_of(state: State, mm: int, vpn: int) -> int:
+    """Return the entry of the page table of an mm (a row) at a page number, 0 if there is none."""
+    m = state.mm[mm]
+    height, entry = int(m.pt_height), int(m.pgd)
+    if vpn >> (PT_BITS * height):
+        return 0
+    for level in reversed(range(height)):
+        if entry == 0:
+            return 0
+        slot = (vpn >> (PT_BITS * level)) & (PT_ENTRIES - 1)
+        entry = int(state.pt.array[entry * PT_STRIDE + slot])
+    return entry if height else 0

@@ -14,6 +14,7 @@ from .layout import (
     LOG_MEMBERS,
     LOG_MERGES,
     LOG_SPANS,
+    LOG_STEPS,
     LOG_WALKS,
     PT_BITS,
     PT_LEVELS,
@@ -85,6 +86,7 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
         and _log_has_room(s, LOG_WALKS, n_walks + few)
         and _log_has_room(s, LOG_FILE_WALKS, few)
         and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + few)
+        and (glob.told_event == 0 or _log_has_room(s, LOG_STEPS, n_vmas + few))
     )
 
 

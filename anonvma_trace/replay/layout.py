@@ -357,6 +357,24 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
         "early_stop",
         "outcome",
     ),
+    # what happened inside the one event that is to be explained (`steps`)
+    "steps": (
+        "kind",
+        "start",
+        "end",
+        "flags",
+        "file",
+        "pgoff",
+        "anon_vma",
+        *(
+            f"{side}_{field}"
+            for side in ("left", "right")
+            for field in ("vma", "start", "end", "flags", "file", "pgoff", "anon_vma")
+        ),
+        "case",
+        "left",
+        "right",
+    ),
 }
 (
     LOG_ANON_VMAS,
@@ -367,6 +385,7 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
     LOG_TIMELINE,
     LOG_DIAGNOSTICS,
     LOG_FILE_WALKS,
+    LOG_STEPS,
 ) = range(len(LOG_FIELDS))
 
 # `ints` begins with four words for each region of the log, then holds these parts:
@@ -480,6 +499,7 @@ _CONTEXT = (
     "touched_anon_vma",  # those whose peaks are to be looked at when the event is over
     "touched_member",
     "spans_before",  # rows of vma_spans in the log when the event began
+    "told_event",  # the event whose steps are logged; 0: none
     "complete",  # options
     "invent_vmas",
     "brk_flags",

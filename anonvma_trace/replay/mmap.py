@@ -32,6 +32,7 @@ from .schemes.interface import (
     anon_vmas_compatible,
     merge_side,
 )
+from .steps import is_told, tell_merge, tell_split
 from .vma_index import find_vma, index_insert, index_remove, vma_before
 
 # include/asm-i386/mman.h; written out here because the core knows nothing of the event table.
@@ -161,6 +162,8 @@ def split_vma(s, vma, addr, new_below):
     count_locks(s, LOCK_VMA_ADJUST, v.file, 1, 0, v.anon_vma)
     enter_vma(s, new)
     anon_vma_link(s, new)
+    if is_told(s):
+        tell_split(s, vma, addr, new, new_below)
     return new
 
 
@@ -234,6 +237,8 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
         new_left = _new_refusal(left, file, left_fits)
         new_right = _new_refusal(right, file, right_fits)
         _log_merge(s, s.mm[mm].owner, addr, end, case, left, right, new_left, new_right, same, own)
+    if is_told(s):
+        tell_merge(s, addr, end, flags, file, pgoff, anon_vma, prev, after, case, left, right)
 
     if case == 0:
         return NULL

@@ -113,7 +113,8 @@ class ResultBuilder:
             else:
                 self.add(name, getattr(self, f"_{name}")(field, state))
 
-    def _file(self, code: int) -> str | None:
+    def file_name(self, code: int) -> str | None:
+        """Return the name behind the code of a file as the core has it, None for no file."""
         if code == 0:
             return None
         if code & FILE_SHM:
@@ -181,7 +182,7 @@ class ResultBuilder:
         ]
 
     def _file_walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        place = [_described(f["file"], self._file), numbers(f["pgoff"].astype(np.uint64))]
+        place = [_described(f["file"], self.file_name), numbers(f["pgoff"].astype(np.uint64))]
         columns = self._walks(f | {"anon_vma": f["file"]}, state)
         return [*columns[:4], *place, *columns[5:]]
 
@@ -202,7 +203,7 @@ class ResultBuilder:
             numbers((f["flags"] & VM_ACCESS).astype(np.uint8)),
             _described(f["flags"] & ~np.int64(VM_ACCESS), render_vm_flags),
             numbers(f["pgoff"].astype(np.uint64)),
-            _described(f["file"], self._file),
+            _described(f["file"], self.file_name),
             _or_null(f["anon_vma"]),
         ]
 
