@@ -13,16 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analysis import Replay, read_trace, replay_trace
+    from .compare import Comparison, compare_schemes
 
 __version__ = "0.1.0"
 
-__all__ = ["Replay", "__version__", "read_trace", "replay_trace"]
+__all__ = ["Comparison", "Replay", "__version__", "compare_schemes", "read_trace", "replay_trace"]
+
+_HOMES = {
+    "Comparison": "compare",
+    "Replay": "analysis",
+    "compare_schemes": "compare",
+    "read_trace": "analysis",
+    "replay_trace": "analysis",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: the command line answers --help and wrong usage without Arrow, Polars or Numba.
-    if name in ("Replay", "read_trace", "replay_trace"):
-        return getattr(importlib.import_module(f"{__name__}.analysis"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

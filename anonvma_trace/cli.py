@@ -288,7 +288,7 @@ def report(
     debug: DebugOption = False,
 ) -> int:
     """Write a report, HTML or Markdown, from saved results or straight from a trace."""
-    _check_report_suffix(output)
+    _check_suffix(output, (".html", ".md"))
     options = _parse_options(option)
     if traces and len(traces) == 1 and Path(traces[0], "summary.json").is_file():
         _refuse_replay_options(maps, format, scenario, rule, option)
@@ -303,6 +303,61 @@ def report(
 
     _replay(trace, scheme, rule, options).report(output)
     console.print_message(f"wrote {output}")
+    return _finish(trace)
+
+
+@app.command()
+@_command
+def compare(
+    traces: TraceArgument = None,
+    maps: MapsOption = None,
+    format: FormatOption = None,
+    scenario: ScenarioOption = None,
+    schemes: Annotated[
+        str | None,
+        typer.Option(
+            "--schemes",
+            metavar="A,B,…",
+            help="Schemes to compare, rules behind plus signs: anon_vma,anon_vma+rmap40. By default all.",
+            show_default=False,
+        ),
+    ] = None,
+    rule: RuleOption = None,
+    option: OptionOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the comparison there: FILE.html, FILE.md or FILE.json.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Replay a trace under several schemes side by side: what each costs, and where they disagree."""
+    if output is not None:
+        _check_suffix(output, (".html", ".md", ".json"))
+    options = _parse_options(option)
+    trace = _open(traces, maps, format, scenario)
+    from . import console
+    from .compare import compare_schemes
+    from .reports import build_comparison_report
+
+    names = schemes.split(",") if schemes is not None else []
+    with console.progress_on_terminal(trace) as progress:
+        result = compare_schemes(trace, names, rule or [], options, progress=progress)
+    if output is not None:
+        result.report(output)
+    if json:
+        console.print_json(result.to_dict())
+    elif output is None:
+        console.print_comparison(build_comparison_report(result))
+    if output is not None:
+        console.print_message(f"wrote {output}")
     return _finish(trace)
 
 
@@ -578,11 +633,12 @@ def _parse_options(texts: list[str] | None) -> dict[str, str]:
     return options
 
 
-def _check_report_suffix(path: Path) -> None:
-    if path.suffix not in (".html", ".md"):
+def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    if path.suffix not in suffixes:
+        *others, last = (f"FILE{suffix}" for suffix in suffixes)
         raise UsageError(
             str(path),
-            expected="a report named FILE.html or FILE.md",
+            expected=f"a report named {', '.join(others)} or {last}",
             found=f"the suffix '{path.suffix}'" if path.suffix else "no suffix",
             hint="name the file that -o writes accordingly",
         )

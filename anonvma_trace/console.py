@@ -22,6 +22,8 @@ from rich.text import Text
 from .errors import TraceError
 
 if TYPE_CHECKING:
+    from .reports import document
+    from .reports.document import Report
     from .samples import Sample
     from .summary_text import Section
     from .trace import Trace
@@ -85,6 +87,48 @@ def print_samples(samples: Sequence[Sample], directory: str) -> None:
     _print_grid(table)
     with quiet_when_the_reader_left():
         print(f"in {directory}")
+
+
+def print_comparison(report: Report) -> None:
+    """Print what a comparison found and its tables to standard output."""
+    from .reports import document
+
+    grid = Table.grid(padding=(0, 0, 0, 0))
+    grid.add_column(overflow="fold")
+    for finding in report.findings:
+        grid.add_row(Text(finding))
+    for notice in report.notices:
+        grid.add_row(Text(f"{notice.what} {notice.consequence}", style=_SEVERITY_STYLES["warning"]))
+    for section in report.sections:
+        for part in section.parts:
+            tables = [block for block in part.blocks if isinstance(block, document.Table)]
+            grid.add_row("")
+            if not tables:
+                grid.add_row(Text(part.heading, style="bold"))
+                grid.add_row(Text(part.reading))
+            for table in tables:
+                grid.add_row(Text(table.title, style="bold"))
+                grid.add_row(_table_of(table))
+    _print_grid(grid)
+
+
+def _table_of(table: document.Table) -> Table:
+    from .reports.numbers import NUMERIC_KINDS, format_value
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for column in table.columns:
+        is_number = column.kind in NUMERIC_KINDS
+        drawn.add_column(
+            Text(column.label), justify="right" if is_number else "left", overflow="fold", no_wrap=False
+        )
+    for row in table.rows:
+        drawn.add_row(
+            *(
+                Text(format_value(value, column.kind))
+                for value, column in zip(row, table.columns, strict=True)
+            )
+        )
+    return drawn
 
 
 @contextmanager

@@ -52,6 +52,9 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 """Options and the values each takes."""
 
 Progress = Callable[[int, int, str], None]
+Taps = Mapping[str, Callable[[np.ndarray], None]]
+"""For regions of the core's log (`layout.LOG_FIELDS`): who is handed their rows, int64, in replay order."""
+
 _SLICE = 1 << 18  # events between two calls of `progress`, and between two chances for Ctrl-C
 _CHECKED_SLICE = 1 << 10  # the same where checks take most of the time
 _BRK_FLAGS = {"rw": VM_READ | VM_WRITE, "rwx": VM_READ | VM_WRITE | VM_EXEC}
@@ -98,13 +101,13 @@ class ReplayCore:
         Collect the result tables; without them `finish` has only the summary.
     check_every : int, optional
         Check every invariant after each event whose number this divides, and after the last one; 0: not at all.
+    taps : mapping, optional
+        As `Taps`: for callers that look at rows as they come and keep none, or little, of them.
 
     Attributes
     ----------
     keep_tables : bool
         As the parameter; may be changed between batches.
-    steps : list of ndarray of int64, shape (n, fields of the log's region ``steps``)
-        What happened inside the event of `tell_steps`.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class ReplayCore:
         path: str = "",
         keep_tables: bool = True,
         check_every: int = 0,
+        taps: Taps | None = None,
     ) -> None:
         # Compiling (or loading the cached machine code) starts with this import, not with the package's.
         from .event_loop import replay_events
@@ -134,7 +138,7 @@ class ReplayCore:
             rules=sum(RULE_BITS[rule] for rule in set(rules)),
         )
         self.keep_tables = keep_tables
-        self.steps: list[np.ndarray] = []
+        self._taps = dict(taps or {})
         self._taint = Taint()
         self._watched: WatchedMarks | None = None
         self._path = path
@@ -166,7 +170,7 @@ class ReplayCore:
         return int(self.state.glob[0].event)
 
     def tell_steps(self, event: int) -> None:
-        """Log what happens inside the event with this number, for `steps`."""
+        """Log what happens inside the event with this number, for a tap on ``steps``."""
         self.state.glob[0].told_event = event
 
     def watch(self, watcher: MarkWatcher) -> None:
@@ -246,11 +250,10 @@ class ReplayCore:
         from .state import log_rows
 
         for region, name in enumerate(LOG_FIELDS):
-            if region == LOG_STEPS:
-                if self.state.glob[0].told_event:
-                    self.steps.append(log_rows(self.state, region).copy())
-            elif region != LOG_TIMELINE and self.keep_tables:
+            if region not in (LOG_TIMELINE, LOG_STEPS) and self.keep_tables:
                 self.results.add_log(name, log_rows(self.state, region), self.state, lines, first_event)
+            if name in self._taps:
+                self._taps[name](log_rows(self.state, region).copy())
         self._empty_log()
 
     def _empty_log(self) -> None:
@@ -271,7 +274,7 @@ class ReplayCore:
         return self._taint.tainted(proc["pid"], proc["parent"], proc["first_event"])
 
     def finish(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables.
+        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables, if they are kept.
 
         Raises
         ------
@@ -288,8 +291,9 @@ class ReplayCore:
             raise_imbalance(self.state, marks, self._path, self._last_line)
         elif not self._checker.is_checked(self.events):
             self._tell(self._checker.check(self.state), np.zeros(0, np.int64), self.events)
-        self.results.add_what_stands(self.state, self.tainted_processes())
-        self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
+        if self.keep_tables:
+            self.results.add_what_stands(self.state, self.tainted_processes())
+            self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
         summary = build_summary(self.state, marks)
         if self._checker is not None:
             summary["violations"] = self._checker.violations
@@ -365,6 +369,21 @@ def run_replay(
     from .results import compare_vma_counts
 
     summary, tables = core.finish()
+    tell_origin(summary, core, trace, scheme, rules, options)
+    if second is not None:
+        summary["baseline"] = compare_vma_counts(core.state, second.state) | {"rule": baseline}
+    return ResultTables(summary, tables)
+
+
+def tell_origin(
+    summary: dict[str, Any],
+    core: ReplayCore,
+    trace: Trace,
+    scheme: str,
+    rules: list[str],
+    options: dict[str, str],
+) -> None:
+    """Write into the summary of a finished replay what it is of: the trace, the scheme, rules and options."""
     glob = core.state.glob[0]
     metadata = trace.metadata
     summary["trace"] = {
@@ -380,9 +399,6 @@ def run_replay(
     summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options
     if "merge_pre_rmap39" in rules:  # defines the layout only: lists of joined heads mean nothing
         summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
-    if second is not None:
-        summary["baseline"] = compare_vma_counts(core.state, second.state) | {"rule": baseline}
-    return ResultTables(summary, tables)
 
 
 def _no_progress(done: int, total: int, message: str) -> None:

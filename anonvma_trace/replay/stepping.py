@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..errors import UsageError
 from ..trace import Trace
-from . import ReplayCore, check_settings
+from . import ReplayCore, Taps, check_settings
 from .columns import span
 from .layout import COUNTERS, LOG_FIELDS
 from .standing import Standing, what_stands
@@ -99,7 +99,8 @@ def step_over(
     """Replay up to `event` (from 1) and over it. Raises as `stand_at`."""
     if event < 1:
         raise _no_such_event(event, None)
-    core, rest = _replayed_up_to(trace, event - 1, event, scheme, rules, options)
+    told: list[np.ndarray] = []
+    core, rest = _replayed_up_to(trace, event - 1, event, scheme, rules, options, {"steps": told.append})
     row = next(rest, None)
     if row is None:
         raise _no_such_event(event, core.events)
@@ -116,20 +117,26 @@ def step_over(
         before,
         what_stands(core.state, core.columns),
         {name: value - counters[name] for name, value in _counters(core).items()},
-        [_step(words, core) for words in np.concatenate(core.steps).tolist()],
+        [_step(words, core) for words in np.concatenate(told).tolist()],
         core.results.tables(),
     )
 
 
 def _replayed_up_to(
-    trace: Trace, event: int, asked: int, scheme: str, rules: Iterable[str], options: Mapping[str, str]
+    trace: Trace,
+    event: int,
+    asked: int,
+    scheme: str,
+    rules: Iterable[str],
+    options: Mapping[str, str],
+    taps: Taps | None = None,
 ) -> tuple[ReplayCore, Iterator[pa.RecordBatch]]:
     """Return a replay of the first `event` rows, and the row behind them; `asked` is for messages."""
     rules = tuple(rules)
     check_settings(scheme, rules, options)
     pieces = iter(span(trace.batches(), _SLICE))
     first = next(pieces, None)
-    core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False)
+    core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False, taps=taps)
     piece = first
     while piece is not None and core.events + piece.num_rows <= event:
         core.feed(piece)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import __version__
+from ..comparison_tables import ComparisonTables
 from ..errors import OutputError, UsageError
 from ..result_tables import ResultTables
 from .document import Report
@@ -25,9 +26,24 @@ from .sections.file_pages import file_pages_section
 from .sections.locks import locks_section
 from .sections.merge_refusals import merge_refusals_section
 from .sections.reclaim_cost import reclaim_cost_section
+from .sections.scheme_comparison import (
+    comparison_facts,
+    comparison_findings,
+    comparison_key_figures,
+    comparison_notices,
+    comparison_sections,
+    comparison_title,
+)
 from .sections.validation import validation_sections
 
-__all__ = ["Report", "build_report", "render_html", "render_markdown", "write_report"]
+__all__ = [
+    "Report",
+    "build_comparison_report",
+    "build_report",
+    "render_html",
+    "render_markdown",
+    "write_report",
+]
 
 _RENDERERS = {".html": render_html, ".md": render_markdown}
 
@@ -67,6 +83,27 @@ def build_report(
             *validation_sections(results),
             diagnostics_section(results),
         ),
+        generated_at=generated_at or datetime.now(UTC),
+        version=__version__ if tool_version is None else tool_version,
+    )
+
+
+def build_comparison_report(
+    comparison: ComparisonTables,
+    *,
+    title: str | None = None,
+    generated_at: datetime | None = None,
+    tool_version: str | None = None,
+) -> Report:
+    """Return the report of a comparison of schemes; the parameters are as for `build_report`."""
+    return Report(
+        title=title or comparison_title(comparison),
+        facts=comparison_facts(comparison),
+        notices=comparison_notices(comparison),
+        key_figures=comparison_key_figures(comparison),
+        findings=comparison_findings(comparison)
+        or ("The schemes came to the same at every event of this trace.",),
+        sections=comparison_sections(comparison),
         generated_at=generated_at or datetime.now(UTC),
         version=__version__ if tool_version is None else tool_version,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Kind = Literal["count", "figure", "mean", "share", "seconds", "address", "text", "code"]
+Kind = Literal["count", "figure", "mean", "share", "seconds", "address", "text", "code", "number"]
 """What a value is, and so how it is written and aligned."""
 
-NUMERIC_KINDS = frozenset({"count", "figure", "mean", "share", "seconds"})
+NUMERIC_KINDS = frozenset({"count", "figure", "mean", "share", "seconds", "number"})
 NONE = "–"  # stands where a value is undefined (null), so that it cannot be read as zero
 UNDEFINED = "not defined"  # stands where a figure of the summary is null
 
@@ -23,7 +23,7 @@ def format_value(value: Any, kind: Kind) -> str:
         ``count``: an integer. ``figure``: a count of the summary, which may be undefined. ``mean``: a number, two
         decimals. ``share``: a fraction of 1, in per cent.
         ``seconds``: nanoseconds (int), written in seconds with six decimals. ``address``: an integer, in
-        hexadecimal. ``text``, ``code``: anything, as it is.
+        hexadecimal. ``number``: text that is a number already, aligned as one. ``text``, ``code``: anything, as it is.
     kind : str
         One of `Kind`.
     """

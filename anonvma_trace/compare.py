@@ -1,0 +1,138 @@
+"""Comparing from Python: `compare_schemes` and the `Comparison` it leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .analysis import Progress, TracePath, read_trace
+from .comparing import chosen_schemes, run_comparison
+from .comparison_tables import ComparisonTables
+from .errors import OutputError
+from .reports import build_comparison_report, write_report
+from .reports.document import Table
+from .reports.numbers import format_value
+from .reports.scheme_comparison import figures_by_scheme
+from .trace import Trace
+
+
+class Comparison(ComparisonTables):
+    """The same events under several schemes.
+
+    Attributes
+    ----------
+    summaries : dict of str to dict
+        The summary of each replay by its name.
+    merge_outcomes, walk_differences, findings : polars.DataFrame
+        Where the schemes disagree; `ComparisonTables` tells their columns, `against` and `memory_bytes` the rest.
+    """
+
+    @property
+    def figures(self) -> pl.DataFrame:
+        """All figures side by side: ``subject``, ``figure``, ``scheme``, ``value``, ``ratio`` (to the reference's)."""
+        return figures_by_scheme(self)
+
+    def report(self, path: str | Path) -> None:
+        """Write the comparison as HTML, Markdown or JSON, by the suffix of `path` (``.html``, ``.md``, ``.json``).
+
+        Raises
+        ------
+        UsageError
+            Another suffix.
+        OutputError
+            The file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() == ".json":
+            _write_json(self.to_dict(), path)
+        else:
+            write_report(build_comparison_report(self), path)
+
+    def __repr__(self) -> str:
+        trace = self.summaries[self.reference]["trace"]
+        return f"<Comparison of {', '.join(self.names)} on {trace['path']!r}, {trace['events']:,} events>"
+
+    def _repr_html_(self) -> str:
+        """Show findings and tables in a notebook."""
+        report = build_comparison_report(self)
+        findings = "".join(f"<li>{escape(text)}</li>" for text in report.findings)
+        return f"<ul>{findings}</ul>" + "".join(map(_table_html, report.tables()))
+
+
+def compare_schemes(
+    trace: Trace | TracePath | Sequence[TracePath],
+    schemes: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+    maps: Sequence[TracePath] = (),
+    *,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Replay all events of a trace under several schemes, in one pass, and compare.
+
+    Parameters
+    ----------
+    trace : Trace, or whatever `read_trace` takes
+        The events.
+    schemes : sequence of str, optional
+        Schemes, with rules behind plus signs: ``["anon_vma", "anon_vma+rmap40"]``. By default all there are.
+    rules : sequence of str, optional
+        Rules for those of the schemes that have them.
+    options : mapping of str to str, optional
+        As for `replay_trace`, the same for all schemes.
+    maps : sequence of str or Path, optional
+        As for `read_trace`, where `trace` is a path.
+    progress : callable, optional
+        Called with (events done, events in all or 0, message) now and then.
+
+    Returns
+    -------
+    Comparison
+        It keeps no table of single walks or merges: memory does not grow with the trace.
+
+    Raises
+    ------
+    UsageError
+        No such scheme, rule or option; the message names the nearest.
+    TraceError
+        The input cannot be read.
+    ReplayBug
+        Figures of a result contradict each other, through a defect of this tool.
+    """
+    choices = chosen_schemes(schemes, rules)
+    if not isinstance(trace, Trace):
+        trace = read_trace(trace, maps=maps)
+    return Comparison(**vars(run_comparison(trace, choices, options=options, progress=progress)))
+
+
+def _write_json(data: dict[str, Any], path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            str(path),
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            hint="choose another place, or make its directory first",
+        ) from error
+
+
+def _table_html(table: Table) -> str:
+    heads = "".join(f"<th>{escape(column.label)}</th>" for column in table.columns)
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td>{escape(format_value(value, column.kind))}</td>"
+            for value, column in zip(row, table.columns, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    return f"<p><b>{escape(table.title)}</b></p><table><tr>{heads}</tr>{rows}</table>"
