@@ -12,9 +12,12 @@ import polars as pl
 from . import samples, summary_text
 from .errors import TraceAccessError, UsageError
 from .parsers import open_trace
+from .parsers.slab_recording import is_slab_recording, read_slab_recording
 from .replay import run_replay
+from .replay.marks import Watchers
 from .reports import write_report
 from .result_tables import ResultTables
+from .slab_validation import SlabValidation
 from .tables import TABLES
 from .trace import Trace
 from .validation import Validation
@@ -208,8 +211,8 @@ def replay_trace(
     maps : sequence of str or Path, optional
         As for `read_trace`, where `trace` is a path.
     validate : sequence of str or Path, optional
-        Files of snapshots to compare with, for ``summary["validation"]``; each difference becomes a row of
-        `diagnostics`. The name of a sample stands for its own snapshots.
+        Files of snapshots, and recordings of the slab allocator, to compare with, for ``summary["validation"]``; each
+        difference becomes a row of `diagnostics`. The name of a sample stands for its own snapshots.
     baseline : str, optional
         A rule under which the events are replayed a second time, for ``summary["baseline"]``.
     check_every : int, optional
@@ -231,8 +234,12 @@ def replay_trace(
     ReplayBug
         Figures of the result contradict each other, through a defect of this tool (without checks only).
     """
-    snapshots = [str(file) for each in validate for file in _snapshot_files(each)]
-    validation = Validation.of_files(snapshots) if snapshots else None
+    files = [str(file) for each in validate for file in _snapshot_files(each)]
+    slabs = [path for path in files if is_slab_recording(path)]
+    snapshots = [path for path in files if path not in slabs]
+    validation = Validation.of_files(snapshots) if files else None
+    counts = SlabValidation(read_slab_recording(slabs)) if slabs else None
+    watchers = [watcher for watcher in (validation, counts) if watcher is not None]
     if not isinstance(trace, Trace):
         trace = read_trace(trace, maps=maps)
     tables = run_replay(
@@ -241,12 +248,14 @@ def replay_trace(
         rules=tuple(rules),
         options=dict(options or {}),
         baseline=baseline,
-        watcher=validation,
+        watcher=Watchers(watchers) if watchers else None,
         check_every=check_every,
         progress=progress,
     )
     if validation is not None:
         tables.summary["validation"] = validation.summary()
+    if counts is not None:
+        counts.add_to(tables)
     replay = Replay.from_tables(tables)
     replay._replayed = _Replayed(trace, scheme, tuple(rules), dict(options or {}))
     return replay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from .errors import OutputError, TraceAccessError
 from .tables import TABLES
+from .trace import Diagnostic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,24 @@ class ResultTables:
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return one result table as a pandas frame; KeyError for a name that is not in `TABLES`."""
         return self._tables[name].to_pandas()
+
+    def add_diagnostics(self, told: Iterable[Diagnostic]) -> None:
+        """Add rows to the table `diagnostics`; event and line 0 become null."""
+        rows = [
+            {
+                "severity": each.severity,
+                "event": each.event or None,
+                "line": each.line or None,
+                "code": each.code,
+                "message": each.message,
+            }
+            for each in told
+        ]
+        added = pa.Table.from_pylist(rows, schema=TABLES["diagnostics"])
+        self._tables["diagnostics"] = pa.concat_tables(
+            [self._tables["diagnostics"], added]
+        ).unify_dictionaries()
+        self._frames.pop("diagnostics", None)
 
     def save(self, directory: str | Path) -> None:
         """Write every table as ``NAME.parquet`` and the summary as ``summary.json`` into `directory`.

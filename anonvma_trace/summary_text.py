@@ -73,6 +73,26 @@ def _validation_lines(validation: Mapping[str, int]) -> list[str]:
             f"{counted(pages, 'page')}, {missing:,} missing, {validation['anon_pages_extra']:,} extra",
             f"vma borders equal in {validation['borders_equal']:,} of {compared:,} (they follow the scheme's merges)",
         ]
+    return lines + _slab_lines(validation)
+
+
+def _slab_lines(validation: Mapping[str, int]) -> list[str]:
+    """Tell the counts beside those of the kernel's slab allocator, where it was recorded."""
+    if "anon_vmas_prepared" not in validation:
+        return []
+    lines = [
+        f"anon_vmas made by {site}: {validation[name]:,}, in the kernel {validation[f'{name}_recorded']:,}"
+        for site, name in (
+            ("__anon_vma_prepare", "anon_vmas_prepared"),
+            ("anon_vma_fork", "anon_vmas_forked"),
+        )
+    ]
+    for noun, name in (("anon_vmas", "live_anon_vmas"), ("anon_vma_chains", "live_anon_vma_chains")):
+        if validation[f"{name}_marks"]:
+            lines.append(
+                f"as many {noun} alive as in the kernel at {validation[f'{name}_equal']:,} of "
+                f"{counted(validation[f'{name}_marks'], 'mark')}"
+            )
     return lines
 
 

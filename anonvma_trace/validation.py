@@ -162,6 +162,9 @@ class Validation:
         self._compare_borders(snapshot, mark, recorded, replayed)
         self._compare_anonymous_pages(snapshot, mark, space.anon_pages, aside)
 
+    def end(self, standing_ts: np.ndarray) -> None:
+        """Learn that the replay is over: what stood before it makes no difference here."""
+
     def diagnostics(self) -> list[Diagnostic]:
         """Return every difference, and the snapshots that could not be compared."""
         unplaced = [

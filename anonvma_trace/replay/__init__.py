@@ -179,6 +179,11 @@ class ReplayCore:
 
         self._watched = WatchedMarks(watcher)
 
+    def end_of_events(self) -> None:
+        """Tell the watcher, if there is one, that all events have been fed."""
+        if self._watched is not None:
+            self._watched.end()
+
     def feed(self, batch: pa.RecordBatch) -> None:
         """Replay one batch of the event table.
 
@@ -361,6 +366,7 @@ def run_replay(
         if second is not None:
             second.feed(piece)
         report(core.events, 0, "replaying")
+    core.end_of_events()
     for diagnostic in [*trace.diagnostics, *(watcher.diagnostics() if watcher else ())]:
         core.results.add_diagnostic(
             diagnostic.severity, diagnostic.event, diagnostic.line, diagnostic.code, diagnostic.message

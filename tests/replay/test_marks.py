@@ -32,6 +32,9 @@ class EveryMark:
         self.marks.append(mark)
         self.states.append(self.replay.state())
 
+    def end(self, standing_ts):
+        self.standing_ts = standing_ts.tolist()
+
     def diagnostics(self):
         return []
 

@@ -20,6 +20,14 @@ _MEANINGS = {
     "anon_pages": "anonymous pages in these snapshots, present or swapped",
     "anon_pages_missing": "of these, pages that the replay does not have",
     "anon_pages_extra": "anonymous pages that only the replay has",
+    "anon_vmas_prepared_recorded": "anon_vmas that __anon_vma_prepare made in the kernel that was recorded",
+    "anon_vmas_prepared": "anon_vmas that the replay made for a new page",
+    "anon_vmas_forked_recorded": "anon_vmas that anon_vma_fork made in the kernel that was recorded",
+    "anon_vmas_forked": "anon_vmas that the replay made at forks",
+    "live_anon_vmas_marks": "marks at which the anon_vmas alive were counted",
+    "live_anon_vmas_equal": "of these, marks at which there were as many in the kernel",
+    "live_anon_vma_chains_marks": "marks at which the anon_vma_chains alive were counted",
+    "live_anon_vma_chains_equal": "of these, marks at which there were as many in the kernel",
 }
 
 
