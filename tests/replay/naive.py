@@ -90,10 +90,13 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         Events left out because the kernel would have stopped.
     """
 
+    known_rules = RULES
+    advice_flags = ADVICE_FLAGS
+
     def __init__(self, metadata=None, *, invent_vmas=True, brk_flags=None, instant_free=True, rules=()):
         super().__init__()
         self.rules = frozenset(rules)
-        assert self.rules <= set(RULES), rules
+        assert self.rules <= set(self.known_rules), rules
         self.metadata = metadata or TraceMetadata()
         self.invent_vmas, self.instant_free = invent_vmas, instant_free
         self.heap_flags = frozenset(prot_flags(7 if (brk_flags or self.metadata.brk_flags) == "rwx" else 3))
@@ -204,7 +207,13 @@ class NaiveReplay(NaiveResults, NaiveLayout):
         start, end = page_range(row.get("addr", 0), row.get("len"))
         if start == end:
             return
-        flags, bits = prot_flags(row.get("prot", 0)), row.get("flags", 0)
+        flags = self.mmap_flags(row.get("prot", 0), row.get("flags", 0))
+        file = self._backing(row.get("file"), flags)
+        self.do_mmap(mm, start, end, frozenset(flags), row.get("pgoff", 0), file)
+
+    def mmap_flags(self, prot, bits):
+        """Return the flags of the vma that an mmap with these protection and flag bits makes."""
+        flags = prot_flags(prot)
         if bits & MAP_GROWSDOWN:
             flags.add("GROWSDOWN")
         if bits & MAP_LOCKED:
@@ -213,8 +222,7 @@ class NaiveReplay(NaiveResults, NaiveLayout):
             flags.add("SHARED")
         elif "WRITE" in flags and not bits & MAP_NORESERVE:
             flags.add("ACCOUNT")
-        file = self._backing(row.get("file"), flags)
-        self.do_mmap(mm, start, end, frozenset(flags), row.get("pgoff", 0), file)
+        return flags
 
     def _backing(self, file, flags):
         """Return the file behind a mapping; a shared one without gets a file of its own."""
@@ -254,8 +262,8 @@ class NaiveReplay(NaiveResults, NaiveLayout):
             return
         if advice == MADV_DONTNEED:
             self.do_dontneed(mm, start, end)
-        elif advice in ADVICE_FLAGS:
-            self.set_advice(mm, start, end, *ADVICE_FLAGS[advice])
+        elif advice in self.advice_flags:
+            self.set_advice(mm, start, end, *self.advice_flags[advice])
 
     def _row_munlock(self, row):
         mm = self._process(row).mm

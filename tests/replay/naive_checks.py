@@ -21,16 +21,9 @@ def anon_ptes(replay):
                 yield mm, vpn, pte.page
 
 
-def is_reachable(mm, vpn, page):
-    """Whether a walk from the page can find this mapping of it."""
-    return any(
-        v.mm is mm and v.start <= vpn < v.end and v.index_of(vpn) == page.index for v in page.mapping.list
-    )
-
-
 def unreachable_pages(replay):
     """Return the anonymous pages that have a mapping which no walk can find."""
-    return {page for mm, vpn, page in anon_ptes(replay) if not is_reachable(mm, vpn, page)}
+    return {page for mm, vpn, page in anon_ptes(replay) if not replay.is_reachable(mm, vpn, page)}
 
 
 def findings(replay):
@@ -41,18 +34,20 @@ def findings(replay):
     """
     found = []
     for mm, vpn, page in anon_ptes(replay):
-        if not is_reachable(mm, vpn, page):
+        if not replay.is_reachable(mm, vpn, page):
             found.append(f"I1 page {page.id} is not found at pid {mm.owner.pid} page {vpn}")
         v = mm.vma_at(vpn)
-        if v and v.index_of(vpn) != page.index:
-            found.append(f"I11 page {page.id} has index {page.index}, vma {v.id} gives {v.index_of(vpn)}")
+        if v and replay.index_at(v, vpn) != page.index:
+            found.append(
+                f"I11 page {page.id} has index {page.index}, vma {v.id} gives {replay.index_at(v, vpn)}"
+            )
     for page in replay.pages.values():
         if page.mapping and page.mapping.freed:
             found.append(f"I4 page {page.id} dangles from freed anon_vma {page.mapping.id}")
     for mm in replay.mms:
         for vpn, pte in mm.ptes.items():
             v = mm.vma_at(vpn)
-            if v and v.anon_vma is None and (isinstance(pte, SwapPte) or holds_anon_page(pte)):
+            if v and not replay.may_hold_anon(v) and (isinstance(pte, SwapPte) or holds_anon_page(pte)):
                 found.append(f"I7 vma of pid {mm.owner.pid} at {v.start} holds {vpn} but has no anon_vma")
     return found
 
@@ -60,11 +55,11 @@ def findings(replay):
 def violations(replay):
     """Return the broken invariants that no defect of the patch explains."""
     broken = []
-    if "merge_pre_rmap39" not in replay.rules and not replay.counts["lossy_merges"]:
+    if "merge_pre_rmap39" not in replay.rules and not replay.may_lose_pages():
         broken += [f"{text}, though no merge lost an anon_vma" for text in findings(replay)]
     for check in (
         _check_mapcounts,
-        _check_lists,
+        type(replay).check_lists,
         _check_unmapped_pages,
         _check_layout,
         _check_copies,
@@ -89,7 +84,8 @@ def _check_mapcounts(replay):
             yield f"I2 mapcount of page {vars(page)} is {page.mapcount}, ptes {ptes[page]}"
 
 
-def _check_lists(replay):
+def check_anon_vma_lists(replay):
+    """Yield what is wrong with the lists of anon_vmas, each vma on one of them."""
     live = [v for mm in replay.mms for v in mm.vmas]
     for v in live:
         if v.anon_vma and (v.anon_vma.freed or v.anon_vma.list.count(v) != 1):
@@ -115,7 +111,7 @@ def _check_layout(replay):
         for v, following in zip_longest(mm.vmas, mm.vmas[1:]):
             if v.mm is not mm or v.start >= v.end or (following and v.end > following.start):
                 yield f"I5 vma {v.id} of pid {mm.owner.pid} [{v.start}, {v.end}) is empty or overlaps"
-            pgoff_means = v.file is not None or "merge_pre_rmap39" not in replay.rules
+            pgoff_means = v.file is not None or not replay.merges_like_before
             if pgoff_means and v.pgoff - v.start != v.slide:
                 yield f"I6 vma {v.id} was made with pgoff - start = {v.slide}, now {v.pgoff - v.start}"
         for vpn in mm.ptes:
@@ -170,8 +166,10 @@ def _check_figures(replay):
     vmas = [v for mm in replay.mms for v in mm.vmas]
     if len(vmas) != replay.counts["vmas_live"]:
         yield f"figures: {replay.counts['vmas_live']} vmas counted, {len(vmas)} there"
-    ptes = Counter((page.mapping.id, mm.owner) for mm, _, page in anon_ptes(replay))
-    members = Counter((v.anon_vma.id, v.mm.owner) for v in vmas if v.anon_vma)
+    ptes = Counter((page.mapping.id, mm.owner) for mm, _, page in anon_ptes(replay) if page.mapping)
+    members = Counter(
+        (anon_vma.id, mm.owner) for anon_vma in replay.anon_vmas for mm in replay.mms_of(anon_vma)
+    )
     for anon_vma in replay.anon_vmas:
         mapped = sum(page.mapping is anon_vma for page in replay.pages.values())
         if anon_vma.n_pages != mapped:

@@ -9,24 +9,38 @@ from .naive_objects import RWX, SPECIAL, Mm, PresentPte, Vma
 class NaiveLayout(NaiveFiles):
     """What changes the vmas of an mm."""
 
+    special = SPECIAL  # flags that keep a range from merging
+    refuses_spans = True  # mremap refuses to move a range of several vmas
+
     # ---- vmas and mms come and go
 
-    def _new_mm(self, owner, known):
+    def _new_mm(self, owner, known, parent=None):
         self.counts["mms"] += 1
         mm = Mm(self.counts["mms"], known)
         mm.owner = owner
         self.mms.append(mm)
         self.changed_mms[mm.id] = mm
+        self.mm_begins(mm, parent)
         return mm
 
-    def _new_vma(self, mm, start, end, flags, pgoff, file, anon_vma=None):
-        """Put a new vma into the mm (`vma_link`); with an anon_vma it goes to the head of that list."""
+    def mm_begins(self, mm, parent):
+        """A new mm is there, by fork from `parent` or (None) by exec: nothing for rmap 39 to do."""
+
+    def mm_ends(self, mm):
+        """An mm has been torn down."""
+
+    def _new_vma(self, mm, start, end, flags, pgoff, file, original=None):
+        """Put a new vma into the mm (`vma_link`): a copy of `original`, or one without an anon_vma."""
         assert start < end
         self.counts["vmas"] += 1
         self.counts["vmas_live"] += 1
+        anon_vma = original.anon_vma if original else None
         v = Vma(self.counts["vmas"], mm, start, end, flags, pgoff, file, anon_vma)
         mm.insert(v)
-        self.anon_vma_link(v)
+        if original and original.mm is mm:
+            self.anon_vma_link(v, original)
+        elif original:
+            self.anon_vma_fork(v, original)
         return v
 
     def _detach(self, v):
@@ -46,14 +60,15 @@ class NaiveLayout(NaiveFiles):
             self._detach(v)
             self.anon_vma_unlink(v)
         self.mms.remove(mm)
+        self.mm_ends(mm)
 
     def dup_mmap(self, parent, child_process):
-        mm = self._new_mm(child_process, parent.known)
+        mm = self._new_mm(child_process, parent.known, parent)
         mm.brk_start, mm.brk = parent.brk_start, parent.brk
         for v in parent.vmas:
             if "DONTCOPY" not in v.flags:
                 flags = v.flags - {"LOCKED"}
-                copy = self._new_vma(mm, v.start, v.end, flags, v.pgoff, v.file, v.anon_vma)
+                copy = self._new_vma(mm, v.start, v.end, flags, v.pgoff, v.file, v)
                 self.copy_ptes(v, copy)
         return mm
 
@@ -65,10 +80,11 @@ class NaiveLayout(NaiveFiles):
         start, end, pgoff = v.start, v.end, v.pgoff
         if new_below:
             v.start, v.pgoff = vpn, pgoff + (vpn - start)
-            self._new_vma(v.mm, start, vpn, v.flags, pgoff, v.file, v.anon_vma)
+            self._new_vma(v.mm, start, vpn, v.flags, pgoff, v.file, v)
         else:
             v.end = vpn
-            self._new_vma(v.mm, vpn, end, v.flags, pgoff + (vpn - start), v.file, v.anon_vma)
+            self._new_vma(v.mm, vpn, end, v.flags, pgoff + (vpn - start), v.file, v)
+        self.borders_changed(v)
 
     def vma_adjust(self, v, start, end, pgoff):
         """Change the borders of `v`; vmas behind it shrink, grow or vanish accordingly."""
@@ -81,15 +97,17 @@ class NaiveLayout(NaiveFiles):
             elif following and (wanted < v.end or wanted > following.start):
                 assert v.end == following.start
                 adjust_next = wanted - following.start
-            if adjust_next and self.rules & {"fix_propagate", "propagate_all"}:
+            if adjust_next:
                 grows, shrinks = (v, following) if adjust_next > 0 else (following, v)
-                self.anon_vma_import(grows, shrinks)
-            if removed and "propagate_all" in self.rules:
-                self.anon_vma_import(v, following)
+                self.anon_vma_shift(grows, shrinks)
+            if removed:
+                self.anon_vma_absorb(v, following)
             v.start, v.end, v.pgoff = start, end, pgoff
+            self.borders_changed(v)
             if adjust_next:
                 following.start += adjust_next
                 following.pgoff += adjust_next
+                self.borders_changed(following)
             if removed:
                 self._detach(following)
                 if following.anon_vma is not None:
@@ -99,10 +117,13 @@ class NaiveLayout(NaiveFiles):
 
     # ---- merging
 
-    def vma_merge(self, mm, prev, addr, end, flags, anon_vma, file, pgoff, source=None, counted=True):
+    def vma_merge(
+        self, mm, prev, addr, end, flags, anon_vma, file, pgoff, *, middle=None, source=None, counted=True
+    ):
         """Try to cover [addr, end) with a neighbour; return the vma that now does, or None.
 
-        `source`: the vma that a move copies. `counted`: whether it is an attempt in the sense of `merges`.
+        `middle`: the vma that holds the range. `source`: the vma that a move copies. `counted`: whether it is an
+        attempt in the sense of `merges`.
         """
         area = mm.after(prev)
         following = area
@@ -113,11 +134,12 @@ class NaiveLayout(NaiveFiles):
         above = following if following and following.start == end else None
         left_fits = below is not None and below.pgoff + (below.end - below.start) == pgoff
         right_fits = above is not None and above.pgoff == pgoff + (end - addr)
-        if flags & SPECIAL:
+        if flags & self.special:
             left = right = "special"
         else:
-            left = self._side(below, flags, anon_vma, file, left_fits)
-            right = self._side(above, flags, anon_vma, file, right_fits)
+            origin = middle or source
+            left = self._side(below, flags, anon_vma, file, left_fits, origin)
+            right = self._side(above, flags, anon_vma, file, right_fits, origin)
             if left == right == "ok" and not self.compatible(below.anon_vma, above.anon_vma):
                 right = "prev_next"
 
@@ -149,8 +171,11 @@ class NaiveLayout(NaiveFiles):
             row["self"] = source is not None and left != "special" and source in (below, above)
         return survivor
 
-    def _side(self, neighbour, flags, anon_vma, file, fits):
-        """Return "ok" or the first reason why the range cannot join this neighbour."""
+    def _side(self, neighbour, flags, anon_vma, file, fits, origin=None):
+        """Return "ok" or the first reason why the range cannot join this neighbour.
+
+        `origin`: the vma that holds the range or that a move copies, if any.
+        """
         if neighbour is None:
             return "not_adjacent"
         if neighbour.policy is not None:
@@ -161,11 +186,12 @@ class NaiveLayout(NaiveFiles):
             return "file"
         if neighbour.close_op:
             return "close_op"
-        if not self.compatible(anon_vma, neighbour.anon_vma):
-            return "anon_diff"
+        reason = self.anon_refusal(anon_vma, neighbour, origin)
+        if reason:
+            return reason
         if not fits and file is not None:
             return "pgoff_file"
-        if not fits and "merge_pre_rmap39" not in self.rules:
+        if not fits and not self.merges_like_before:
             return "pgoff_anon"
         return "ok"
 
@@ -187,7 +213,7 @@ class NaiveLayout(NaiveFiles):
     @staticmethod
     def _is_new(reason, file, fits):
         """Whether the rules before rmap 39 would have accepted the refused side."""
-        if reason == "anon_diff":
+        if reason in ("anon_diff", "cloned"):
             return file is None or fits
         return reason in ("pgoff_anon", "prev_next")
 
@@ -259,17 +285,25 @@ class NaiveLayout(NaiveFiles):
         flags = (v.flags - set(RWX)) | prot
         if flags == v.flags:
             return v
-        if "WRITE" in flags and not v.flags & {"ACCOUNT", "WRITE", "SHARED", "HUGETLB"}:
-            flags |= {"ACCOUNT"}
-        pgoff = v.index_of(start)
-        merged = self.vma_merge(v.mm, prev, start, end, flags, v.anon_vma, v.file, pgoff)
+        v = self._vma_modify(v, prev, start, end, self.account(v, flags))
+        self._change_protection(v, start, end)
+        return v
+
+    def account(self, v, flags):
+        """Return the flags that a vma gets when mprotect asks for `flags`."""
+        charged = {"ACCOUNT", "WRITE", "SHARED", "HUGETLB"}
+        return flags | {"ACCOUNT"} if "WRITE" in flags and not v.flags & charged else flags
+
+    def _vma_modify(self, v, prev, start, end, flags):
+        """Give a part of `v` other flags, by merging or by splitting; return the vma that holds it then."""
+        anon_vma, pgoff = v.anon_vma, v.index_of(start)
+        merged = self.vma_merge(v.mm, prev, start, end, flags, anon_vma, v.file, pgoff, middle=v)
         if merged:
-            self._look_for_loss(merged, v.anon_vma)
+            self._look_for_loss(merged, anon_vma)
             v = merged
         else:
             self._isolate(v, start, end)
         v.flags = flags
-        self._change_protection(v, start, end)
         return v
 
     def _look_for_loss(self, merged, anon_vma):
@@ -332,6 +366,7 @@ class NaiveLayout(NaiveFiles):
         self.anon_vma_prepare(v)
         grow = v.start - vpn
         v.start, v.pgoff = vpn, v.pgoff - grow
+        self.borders_changed(v)
 
     # ---- mremap
 
@@ -351,7 +386,7 @@ class NaiveLayout(NaiveFiles):
         elif new_len > old_len:
             self.counts["mremap_efault_span"] += 1
         else:
-            self.counts["span_forced"] += 1
+            self.counts["span_forced"] += self.refuses_spans
             self._move_pieces(mm, old, old_len, new, dontunmap)
 
     def _mremap_in_place(self, mm, old, old_len, new_len):
@@ -368,9 +403,13 @@ class NaiveLayout(NaiveFiles):
         if "DONTEXPAND" in v.flags:
             return
         assert v.end == old + old_len
-        self.vma_adjust(v, v.start, old + new_len, v.pgoff)
+        self.grow_in_place(v, old + new_len)
         if "LOCKED" in v.flags:
             self.make_pages_present(v, old + old_len, old + new_len)
+
+    def grow_in_place(self, v, end):
+        """Let a vma end further up; nobody asks the neighbour there."""
+        self.vma_adjust(v, v.start, end, v.pgoff)
 
     def _move_pieces(self, mm, old, length, new, dontunmap):
         """Move a range that the kernel would refuse, because the recording says that it moved."""
@@ -389,21 +428,25 @@ class NaiveLayout(NaiveFiles):
         self._copy_vma(v, new, new + new_len, v.index_of(old))
         for vpn in mm.vpns_with_pte(old, old + old_len):
             assert new + (vpn - old) not in mm.ptes
-            mm.ptes[new + (vpn - old)] = mm.ptes.pop(vpn)
-        if not dontunmap:
+            self.move_pte(mm.vma_at(vpn), vpn, new + (vpn - old))
+        if dontunmap:
+            self.left_behind(mm, old, old + old_len)
+        else:
             self.do_munmap(mm, old, old + old_len)
         if locked and new_len > old_len:
             self.make_pages_present(mm.vma_at(new), new + old_len, new + new_len)
 
+    def left_behind(self, mm, start, end):
+        """A move without unmap leaves the old range, empty."""
+
     def _copy_vma(self, v, start, end, pgoff):
-        mm = v.mm
-        if v.file is None and v.anon_vma is None:
+        mm, anon_vma = v.mm, v.anon_vma
+        if v.file is None and anon_vma is None:
             pgoff = start
         prev = mm.before(start)
-        merged = self.vma_merge(mm, prev, start, end, v.flags, v.anon_vma, v.file, pgoff, source=v)
+        merged = self.vma_merge(mm, prev, start, end, v.flags, anon_vma, v.file, pgoff, source=v)
         if not merged:
-            self._new_vma(mm, start, end, v.flags, pgoff, v.file, v.anon_vma)
+            self._new_vma(mm, start, end, v.flags, pgoff, v.file, v)
             return
-        if "fix_move_merge" in self.rules:
-            self.anon_vma_import(merged, v)
-        self._look_for_loss(merged, v.anon_vma)
+        self.anon_vma_moved(merged, v)
+        self._look_for_loss(merged, anon_vma)

@@ -97,7 +97,7 @@ class NaiveMemory(NaiveRmap):
                     self._unmap_file_page(pte.page)
                 else:
                     pte.page.dirty |= pte.dirty
-                    self.page_remove_rmap(pte.page, mm)
+                    self.page_remove_rmap(pte.page, mm, vpn)
                     self._free_if_unused(pte.page)
 
     def copy_ptes(self, source, target):
@@ -118,8 +118,12 @@ class NaiveMemory(NaiveRmap):
                 if isinstance(pte.page, FilePage):
                     pte.page.mapcount += 1
                 else:
-                    self.page_dup_rmap(pte.page, target.mm)
+                    self.page_dup_rmap(pte.page, target.mm, vpn)
             target.mm.ptes[vpn] = copy
+
+    def move_pte(self, v, old, new):
+        """Move what a pte of `v` holds to a new address."""
+        v.mm.ptes[new] = v.mm.ptes.pop(old)
 
     # ---- faults; the vma's permissions allow the access
 
@@ -162,20 +166,25 @@ class NaiveMemory(NaiveRmap):
         if isinstance(pte, PresentPte) and isinstance(pte.page, Page) and self._exclusive(pte.page):
             pte.writable = pte.dirty = pte.young = True
             self.counts["cow_reuses"] += 1
+            self.page_reused(pte.page, v)
             return
-        self.anon_vma_prepare(v)
         if isinstance(pte, ZeroPte):
-            v.mm.rss += 1
             self.counts["zero_copies"] += 1
         else:
             self.counts["cow_copies"] += 1
             v.mm.owner.cow_copies += 1
+        self._break_cow(v, vpn, pte)
+
+    def _break_cow(self, v, vpn, pte):
+        """Put a new page in the place of what `pte` holds."""
+        self.anon_vma_prepare(v)
+        v.mm.rss += isinstance(pte, ZeroPte)
         self._map_new_page(v, vpn)
         if isinstance(pte, PresentPte):
             if isinstance(pte.page, FilePage):
                 self._unmap_file_page(pte.page)
             else:
-                self.page_remove_rmap(pte.page, v.mm)
+                self.page_remove_rmap(pte.page, v.mm, vpn)
                 # If this was the last mapping, then swap ptes keep the cached page: else it was exclusive.
                 assert pte.page.mapcount > 0 or pte.page.slot.map > 1
 
@@ -184,7 +193,7 @@ class NaiveMemory(NaiveRmap):
         return page.mapcount == 1 and (page.slot is None or page.slot.map == 1)
 
     def _do_swap_page(self, v, vpn, slot, write):
-        if "merge_pre_rmap39" in self.rules:
+        if self.merges_like_before:
             self.anon_vma_prepare(v)  # a merge that no one asked about anon_vmas may have left it without
         self.check_page_add_anon_rmap(slot.cache, v, vpn)  # before anything changes
         page = slot.cache
@@ -196,11 +205,21 @@ class NaiveMemory(NaiveRmap):
         self._drop_slot(slot)
         v.mm.rss += 1
         pte = v.mm.ptes[vpn] = PresentPte(page, writable=False, young=True, dirty=False)
-        if write and page.mapcount == 0 and slot.map == 1:
+        alone = page.mapcount == 0 and slot.map == 1
+        if write and alone:
             pte.writable = pte.dirty = True
-        self.page_add_anon_rmap(page, v, vpn)
+        self.page_add_anon_rmap(page, v, vpn, own=self.swapin_is_own(alone, write))
         if write and not pte.writable:
             self._do_wp_page(v, vpn, pte)
+        elif not write:
+            self.page_swapped_in(v, vpn, pte)
+
+    def swapin_is_own(self, alone, write):
+        """Whether a page from swap counts as the vma's own; `alone`: nothing else has it or can get it."""
+        return alone and write
+
+    def page_swapped_in(self, v, vpn, pte):
+        """A read brought a page back from swap."""
 
     def make_pages_present(self, v, start, end):
         """Populate a locked range inside one vma."""

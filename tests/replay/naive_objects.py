@@ -91,6 +91,7 @@ class Vma:
         self.id, self.mm = vma_id, mm
         self.start, self.end, self.flags = start, end, frozenset(flags)
         self.pgoff, self.file, self.anon_vma = pgoff, file, anon_vma
+        self.chain = []  # under anon_vma_chain and linux6: the anon_vmas it is linked to, newest first
         self.slide = pgoff - start  # of the vma as made; must never change (I6)
 
     @property
@@ -137,6 +138,10 @@ class Page:
         self.mapcount = 0
         self.anon, self.mapping, self.index = False, None, None
         self.referenced = self.active = self.dirty = False
+        self.entries, self.chained = (
+            [],
+            False,
+        )  # under pte_chain: (mm, page number) of its ptes; has it blocks?
         self.slot = None  # set while it is in the swap cache
         self.freed = False
         self.first_process = self.first_vpn = None  # the first mapping of all

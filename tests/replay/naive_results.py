@@ -48,7 +48,9 @@ class NaiveResults:
         self._raise_peak("vmas", vmas)
         self._raise_peak("anon_vmas", anon_vmas)
         self._raise_peak("pages", len(self.pages))
-        self._raise_peak("objects", vmas + anon_vmas)
+        for machine, n_bytes in self.overhead_bytes().items():
+            if n_bytes is not None:
+                self._raise_peak(machine, n_bytes)
         self.changed_mms, self.changed_anon_vmas, self.changed_members = {}, {}, {}
 
     def _raise_peak(self, name, value):
@@ -103,7 +105,7 @@ class NaiveResults:
             },
             "processes": {pid: keys[process.mm] for pid, process in self.processes.items()},
             "anon_vmas": {
-                anon_vma.id: [(keys.get(v.mm), v.start) for v in anon_vma.list]
+                anon_vma.id: [self.member_state(v, keys) for v in anon_vma.list]
                 for anon_vma in self.anon_vmas
                 if not anon_vma.freed
             },
@@ -114,6 +116,11 @@ class NaiveResults:
             "active": [page.id for page in self.active],
             "inactive": [page.id for page in self.inactive],
         }
+
+    @staticmethod
+    def member_state(v, keys):
+        """Return what tells a member of an anon_vma's list."""
+        return (keys.get(v.mm), v.start)
 
     @staticmethod
     def _vma_state(v):
@@ -256,7 +263,10 @@ class NaiveResults:
         summary["file_reclaim"] = self._summarise_walks(self.file_walks, "file_")
         # Mappings that are not linear do not occur: remap_file_pages is replayed as an mmap.
         summary["file_reclaim"] |= dict.fromkeys(("clusters", "ptes_swept", "unmapped_other"), 0)
-        summary["overhead_bytes"] = {"i386": 12 * peaks["objects"], "x86_64": 24 * peaks["objects"]}
+        summary["overhead_bytes"] = {
+            machine: None if n_bytes is None else peaks[machine]
+            for machine, n_bytes in self.overhead_bytes().items()
+        }
         dangling = [page for page in self.pages.values() if page.mapping and page.mapping.freed]
         summary["findings"] = {
             "unreachable_pages": len(unreachable_pages(self)),

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.compiled
 class WrongListEnd(NaiveReplay):
     """A copied vma is linked at the tail of the list instead of the head."""
 
-    def anon_vma_link(self, v):
-        if v.anon_vma is not None:
-            self._enter(v.anon_vma, v, len(v.anon_vma.list))
+    def anon_vma_link(self, v, original):
+        if original.anon_vma is not None:
+            self._enter(original.anon_vma, v, len(original.anon_vma.list))
 
 
 class MergedAtHead(NaiveReplay):
@@ -57,17 +57,17 @@ class AnonVmaNotFreed(NaiveReplay):
 class FileBeforeFlags(NaiveReplay):
     """The tests of a merge come in another order: the file before the flags."""
 
-    def _side(self, neighbour, flags, anon_vma, file, fits):
+    def _side(self, neighbour, flags, anon_vma, file, fits, origin=None):
         if neighbour is not None and neighbour.file != file:
             return "file"
-        return super()._side(neighbour, flags, anon_vma, file, fits)
+        return super()._side(neighbour, flags, anon_vma, file, fits, origin)
 
 
 class PgoffBeforeAnonVma(NaiveReplay):
     """Another order again: the pgoff before the anon_vma."""
 
-    def _side(self, neighbour, flags, anon_vma, file, fits):
-        reason = super()._side(neighbour, flags, anon_vma, file, fits)
+    def _side(self, neighbour, flags, anon_vma, file, fits, origin=None):
+        reason = super()._side(neighbour, flags, anon_vma, file, fits, origin)
         if reason == "anon_diff" and not fits:
             return "pgoff_anon" if file is None else "pgoff_file"
         return reason
@@ -108,8 +108,8 @@ class SplitKeepsPgoff(NaiveReplay):
 class ForkForgetsMapcount(NaiveReplay):
     """Fork does not count the child's mapping of a page."""
 
-    def page_dup_rmap(self, page, mm):
-        super().page_dup_rmap(page, mm)
+    def page_dup_rmap(self, page, mm, vpn):
+        super().page_dup_rmap(page, mm, vpn)
         page.mapcount -= 1
 
 
@@ -171,7 +171,7 @@ class MoveKeepsPgoffOfUnwritten(NaiveReplay):
 
     def _copy_vma(self, v, start, end, pgoff):
         if v.file is None and v.anon_vma is None:
-            self._new_vma(v.mm, start, end, v.flags, pgoff, v.file, v.anon_vma)
+            self._new_vma(v.mm, start, end, v.flags, pgoff, v.file, v)
         else:
             super()._copy_vma(v, start, end, pgoff)
 
