@@ -86,7 +86,13 @@ def run_comparison(
 def _core(trace: Trace, choice: Choice, options: Mapping[str, str]) -> tuple[ReplayCore, Observer]:
     observer = Observer()
     core = ReplayCore(
-        trace.metadata, options, choice.rules, trace.path, keep_tables=False, taps=observer.taps
+        trace.metadata,
+        options,
+        choice.rules,
+        trace.path,
+        keep_tables=False,
+        taps=observer.taps,
+        scheme=choice.scheme,
     )
     empty = pa.RecordBatch.from_pylist([], schema=EVENT_SCHEMA)
     core.feed(empty)  # compiles, or loads machine code, one core after the other

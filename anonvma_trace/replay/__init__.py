@@ -20,36 +20,28 @@ from ..result_tables import ResultTables
 from ..trace import Trace
 from .balance import raise_imbalance
 from .columns import EventColumns, integers, span
-from .layout import (
-    LOG_FIELDS,
-    LOG_STEPS,
-    LOG_TIMELINE,
-    RULE_BITS,
-    RULE_MERGE_PRE_RMAP39,
-    VM_EXEC,
-    VM_READ,
-    VM_WRITE,
-    State,
-)
+from .layout import LOG_FIELDS, LOG_STEPS, LOG_TIMELINE, VM_EXEC, VM_READ, VM_WRITE, State
+from .schemes import RULES, load_scheme, rule_bits
 from .taint import Taint
 
 if TYPE_CHECKING:
     from .checking import Checker, Told
     from .marks import MarkWatcher, WatchedMarks
 
-SCHEMES = ("anon_vma",)
+SCHEMES = tuple(RULES)
 """Names of the schemes that can be replayed."""
-
-RULES: dict[str, tuple[str, ...]] = {"anon_vma": tuple(RULE_BITS)}
-"""Rules of each scheme."""
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "instant_free": ("on", "off"),
     "brk_flags": ("rw", "rwx"),
     "invent_vmas": ("on", "off"),
     "reuse": ("2004", "modern"),
+    "pte_chain_line": ("128", "64", "32"),
 }
 """Options and the values each takes."""
+
+_SCHEME_OPTIONS = {"pte_chain_line": "128"}
+"""Options that one scheme only looks at, all of them numbers, and their defaults."""
 
 Progress = Callable[[int, int, str], None]
 Taps = Mapping[str, Callable[[np.ndarray], None]]
@@ -103,6 +95,8 @@ class ReplayCore:
         Check every invariant after each event whose number this divides, and after the last one; 0: not at all.
     taps : mapping, optional
         As `Taps`: for callers that look at rows as they come and keep none, or little, of them.
+    scheme : str, optional
+        One of `SCHEMES`.
 
     Attributes
     ----------
@@ -119,23 +113,32 @@ class ReplayCore:
         keep_tables: bool = True,
         check_every: int = 0,
         taps: Taps | None = None,
+        scheme: str = "anon_vma",
     ) -> None:
         # Compiling (or loading the cached machine code) starts with this import, not with the package's.
         from .event_loop import replay_events
         from .results import ResultBuilder
         from .state import new_state
 
-        options = dict(options or {})
+        options, rules = dict(options or {}), set(rules)
+        description = load_scheme(scheme)
         self._replay_events = replay_events
         self.columns = EventColumns(path)
         self.results = ResultBuilder(self.columns)
         self.state: State = new_state(
+            description,
             complete=metadata.complete,
             invent_vmas=options.get("invent_vmas", "on") == "on",
             brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
             instant_free=options.get("instant_free", "on") == "on",
             reuse_modern=options.get("reuse", "2004") == "modern",
-            rules=sum(RULE_BITS[rule] for rule in set(rules)),
+            rules=rule_bits(scheme, rules),
+            layout_only=description.layout_rule in rules,
+            settings={
+                name: int(value)
+                for name, value in (_SCHEME_OPTIONS | options).items()
+                if name in _SCHEME_OPTIONS
+            },
         )
         self.keep_tables = keep_tables
         self._taps = dict(taps or {})
@@ -147,9 +150,7 @@ class ReplayCore:
         if check_every:
             from . import checking  # compiled only where it is used
 
-            self._checker = checking.Checker(
-                check_every, layout_only=bool(self.state.glob[0].rules & RULE_MERGE_PRE_RMAP39)
-            )
+            self._checker = checking.Checker(check_every, layout_only=description.layout_rule in rules)
         for pid in metadata.known_pids:
             self._mark_known(pid)
 
@@ -355,9 +356,11 @@ def run_replay(
     report(0, 0, "preparing the replay core")
     pieces = iter(span(trace.batches(), _CHECKED_SLICE if check_every else _SLICE))
     begun = list(islice(pieces, 1))  # a table tells what decides its replay once reading has begun
-    core = ReplayCore(trace.metadata, options, rules, trace.path, check_every=check_every)
+    core = ReplayCore(trace.metadata, options, rules, trace.path, check_every=check_every, scheme=scheme)
     second = (
-        ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False) if baseline else None
+        ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False, scheme=scheme)
+        if baseline
+        else None
     )
     if watcher is not None:
         core.watch(watcher)
@@ -403,7 +406,7 @@ def tell_origin(
         "unreadable_lines": metadata.unreadable_lines,
     }
     summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options
-    if "merge_pre_rmap39" in rules:  # defines the layout only: lists of joined heads mean nothing
+    if glob.layout_only:  # a rule that defines the layout only: lists of joined heads mean nothing
         summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ReplayBug
-from .layout import NULL, RULE_MERGE_PRE_RMAP39, State
+from .layout import NULL, State
 
 
 def raise_imbalance(state: State, lost_pages: np.ndarray, path: str, line: int) -> None:
@@ -42,7 +42,7 @@ def _imbalances(state: State, lost_pages: np.ndarray) -> list[tuple[str, int, in
     mm = state.mm.array[1 : glob.mm_top]
     mm = mm[mm["users"] != 0]
     misses = sum(int(glob[f"miss_{kind}"]) for kind in ("rss", "range", "none", "swap", "other"))
-    may_lose = glob.lossy_merges or glob.rules & RULE_MERGE_PRE_RMAP39
+    may_lose = glob.lossy_merges or glob.layout_only
     lost = 0 if may_lose else int(np.count_nonzero(lost_pages))
     return [
         ("the sum of rss (I2)", int(glob.mapped_ptes), int(mm["rss"].sum())),

@@ -12,7 +12,7 @@ import numpy as np
 
 from .breaches import BREACH_WIDTH
 from .layout import PT_LEVELS, PT_STRIDE, State, record
-from .schemes.validate_anon_vma import new_rmap_census
+from .schemes.interface import checks_of, scheme_of
 from .table import Table
 
 VMA_CENSUS = record(
@@ -42,6 +42,7 @@ CHECK = record(
     "slot_rows",
     "block_rows",
     "moved",  # since the last check something was moved, or placed with a pgoff of its own
+    "slides",  # pgoff of an anonymous vma means something
     "layout_only",  # the scheme's lists and mappings mean nothing (rule merge_pre_rmap39)
 )
 FIRST_ROOM = 1 << 10
@@ -88,11 +89,12 @@ def new_census(state: State, *, layout_only: bool, room: int = FIRST_ROOM) -> Ce
         stack=Table(np.zeros(max(len(state.vma), PATH_WORDS), np.int64)),
         check=_records(1, CHECK),
         breaches=Table(np.zeros(room * BREACH_WIDTH, np.int64)),
-        rmap=new_rmap_census(state),
+        rmap=checks_of(state).new_rmap_census(state),
     )
     check = census.check[0]
     check.room = room
     check.layout_only = layout_only
+    check.slides = scheme_of(state).follows_pgoff and not layout_only
     for name in ("vma", "page", "mm", "proc", "slot"):
         check[f"{name}_rows"] = len(getattr(state, name))
     check.block_rows = blocks

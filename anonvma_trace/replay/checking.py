@@ -9,8 +9,9 @@ import numpy as np
 from ..events import OPS, PAGE_SHIFT
 from .breaches import BREACH_FIELDS
 from .examiner import Examiner
-from .invariants import BREACHES, FIGURES, FINDING_CODES, FIRST_FINDING, HASHES, POOLS
+from .invariants import BREACHES, FIGURES, FINDING_CODES, HASHES, POOLS
 from .layout import State
+from .schemes.interface import checks_of, scheme_of
 
 _OP_MREMAP, _OP_VMA = OPS.index("mremap"), OPS.index("vma")
 
@@ -101,16 +102,17 @@ def _identity(row: np.ndarray) -> tuple[int, ...]:
 def _in_words(row: np.ndarray, state: State) -> Told:
     fields = dict(zip(BREACH_FIELDS, row.tolist(), strict=True))
     code, proc, key = fields.pop("code"), fields.pop("proc"), fields["key"]
-    invariant, message = BREACHES[code]
+    scheme = scheme_of(state)
+    invariant, message = (*BREACHES, *getattr(checks_of(state), "OWN_BREACHES", ()))[code]
     text = message.format(
         pid=int(state.proc[proc].pid) if 0 < proc < len(state.proc) else "?",
         addr=fields.pop("vpn") << PAGE_SHIFT,
-        pool=_named(POOLS, key),
-        hash=_named(HASHES, key),
+        pool=_named((*POOLS, *scheme.pools), key),
+        hash=_named((*HASHES, *(f"{pool}s" for pool in scheme.hashes)), key),
         figure=_named(FIGURES, key),
         **fields,
     )
-    if code < FIRST_FINDING:
+    if code not in FINDING_CODES:
         return Told("error", f"validate-{invariant}", text)
     if state.glob[0].lossy_merges == 0:
         return Told("error", f"validate-{invariant}", f"{text}, though no merge has lost an anon_vma")

@@ -20,14 +20,14 @@ from .layout import (
 )
 from .log import log_diagnostic, settle_vma_spans
 from .madvise import sys_madvise, sys_mlock
-from .mmap import MAP_LOCKED, do_mmap_pgoff, do_munmap, standing_vma, sys_brk
+from .mmap import do_mmap_pgoff, do_munmap, standing_vma, sys_brk
 from .mprotect import sys_mprotect
 from .mremap import do_mremap
 from .named_pages import named_page
 from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
-from .schemes.interface import page_referenced, settle_peaks
-from .schemes.walk_index import forget_index
+from .schemes.defaults import MAP_LOCKED
+from .schemes.interface import page_referenced, settle_peaks, state_may_change
 from .timeline import raise_peaks, sample_timeline
 
 (
@@ -85,7 +85,7 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
     """Return whether there is room for this event whatever it does."""
     glob = s.glob[0]
     if op == OP_READ_FAULT or op == OP_WRITE_FAULT or op == OP_TOUCH:
-        return has_room(s, 0, 0, 0, 0, 0, FAULTS_AT_ONCE)
+        return has_room(s, 0, 0, 0, 0, 0, 0, FAULTS_AT_ONCE)
     if op == OP_SCAN:
         return has_room(s, 0, 0, 0, 0, 3 * min(length, glob.n_active + glob.n_inactive))
     if op == OP_RECLAIM:
@@ -99,7 +99,7 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
         old = find_process(s, child)
         if old != NULL:
             n_vmas += s.mm[s.proc[old].mm].n_vmas
-        return has_room(s, n_vmas, n_vmas, 0, mm.n_blocks, 0)
+        return has_room(s, n_vmas, n_vmas, 0, mm.n_blocks, 0, mm.rss)
     if op == OP_MREMAP:
         return has_room(
             s,
@@ -108,6 +108,7 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
             min(pages, 1 << 24),
             mm.n_blocks + blocks_over(min(old_pages, 1 << 24)),
             0,
+            mm.rss,
         )
     if op == OP_MLOCK or op == OP_MMAP:
         return has_room(
@@ -180,8 +181,8 @@ def replay_events(
         glob.last_ts = ts[row]
         glob.spans_before = s.ints[4 * LOG_SPANS + REGION_ROWS]
         glob.proc = NULL
-        if glob.index_wanted != NULL and (code < OP_RECLAIM or (code == OP_RECLAIM and file[row] != 0)):
-            forget_index(s)
+        if code < OP_RECLAIM or (code == OP_RECLAIM and file[row] != 0):
+            state_may_change(s)
 
         if code == OP_LOST:
             log_diagnostic(s, DIAG_LOST, NULL, 0, size, 0)

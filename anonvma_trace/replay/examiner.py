@@ -11,6 +11,7 @@ from .census import Census, breach_rows, grown_census, new_census
 from .compiled import machine_code
 from .invariants import NULL_ROW, POOLS
 from .layout import PT_STRIDE, State
+from .schemes.interface import scheme_of
 from .validate import validate_state
 
 
@@ -61,7 +62,7 @@ class Examiner:
             self._census = grown_census(self._census, state, int(self._census.check[0].room))
         if state is not self._state:
             self._state = state
-            self._first_rows = [_first_row(state, pool) for pool in POOLS]
+            self._first_rows = [_first_row(state, pool) for pool in (*POOLS, *scheme_of(state).pools)]
         return self._census
 
     def _written_first_rows(self) -> np.ndarray:

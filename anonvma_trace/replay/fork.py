@@ -23,7 +23,7 @@ from .memory import zap_page_range
 from .mmap import copy_of_vma, enter_vma, remove_vma
 from .page_table import count_leaf_entries, end_of_leaf, find_pte, leaf_of, next_pte
 from .pools import alloc_mm, free_mm
-from .schemes.interface import anon_vma_fork, anon_vma_unlink, page_dup_rmap
+from .schemes.interface import anon_vma_fork, anon_vma_unlink, dup_rmap, exit_rmap, page_dup_rmap
 
 
 @kernel
@@ -41,14 +41,15 @@ def copy_page_range(s, vma, child):
         copied = 0
         for offset in range(stop - vpn):
             if s.pt[source + offset] != 0:
-                s.pt[target + offset] = _copy_one_pte(s, source + offset, child, v.vm_flags & VM_SHARED == 0)
+                cow = v.vm_flags & VM_SHARED == 0
+                s.pt[target + offset] = _copy_one_pte(s, source + offset, child, vpn + offset, cow)
                 copied += 1
         count_leaf_entries(s, child_mm, vpn, copied)
         vpn = next_pte(s, v.mm, stop, v.end)
 
 
 @kernel
-def _copy_one_pte(s, at, child, cow):
+def _copy_one_pte(s, at, child, vpn, cow):
     """Return the child's copy of a pte; both become read-only with `cow`. Source: ``copy_one_pte``."""
     pte = s.pt[at]
     if pte & PTE_SWAP:
@@ -65,7 +66,7 @@ def _copy_one_pte(s, at, child, cow):
         page = pte >> PTE_SHIFT
         if s.page[page].pg_flags & PG_ANON_KIND:
             s.page[page].pg_flags &= ~PG_EXCLUSIVE
-            page_dup_rmap(s, page, child)
+            page_dup_rmap(s, page, child, vpn)
         else:
             s.page[page].mapcount += 1
     return pte
@@ -81,6 +82,7 @@ def dup_mmap(s, parent_mm, child_proc):
     s.mm[mm].brk_start = s.mm[parent_mm].brk_start
     s.mm[mm].brk = s.mm[parent_mm].brk
     s.mm[mm].known = s.mm[parent_mm].known
+    dup_rmap(s, mm, parent_mm)
     vma = s.mm[parent_mm].first
     while vma != NULL:
         if s.vma[vma].vm_flags & VM_DONTCOPY == 0:
@@ -118,4 +120,5 @@ def mmput(s, mm):
     s.mm[mm].users -= 1
     if s.mm[mm].users == 0:
         exit_mmap(s, mm)
+        exit_rmap(s, mm)
         free_mm(s, mm)

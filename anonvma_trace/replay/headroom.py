@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from .compiled import kernel
 from .layout import (
-    LOG_ANON_VMAS,
     LOG_DIAGNOSTICS,
     LOG_FILE_WALKS,
-    LOG_MEMBERS,
     LOG_MERGES,
     LOG_SPANS,
     LOG_STEPS,
@@ -21,13 +19,15 @@ from .layout import (
     REGION_CAP,
     REGION_ROWS,
 )
+from .schemes.interface import rmap_has_room
 
 FEW = 16  # more than any event needs that does not grow with vmas or pages
 FAULTS_AT_ONCE = 8  # faults for which room is asked together: they come in rows
 
 
 @kernel
-def _log_has_room(s, region, rows):
+def log_has_room(s, region, rows):
+    """Return whether a region of the log has room for so many rows; if not, the need stands in `glob`."""
     mark = 4 * region
     if s.ints[mark + REGION_ROWS] + rows <= s.ints[mark + REGION_CAP]:
         return True
@@ -37,7 +37,7 @@ def _log_has_room(s, region, rows):
 
 
 @kernel
-def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
+def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_ptes=0, n_events=1):
     """Return whether every pool and log region has room for an event; if not, the needs stand in `glob`.
 
     Parameters
@@ -46,6 +46,8 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
         Vmas that may change or go: vmas of the mms concerned.
     n_new_vmas, n_pages, n_blocks, n_walks : int64
         Objects that may be made, and walks that may be done.
+    n_ptes : int64, optional
+        Ptes of anonymous pages that may be copied or moved.
     n_events : int64, optional
         So many such events, of which none changes or makes many things.
     """
@@ -58,8 +60,6 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
     glob.mm_need = few
     glob.proc_need = few
     glob.slot_need = n_walks + few
-    glob.anon_vma_need = n_pages + few
-    glob.member_need = n_new_vmas + glob.n_members + few if n_vmas > 0 else few
     glob.visited_need = glob.longest_now + n_vmas + n_new_vmas + few
     if (
         glob.vma_cap - glob.vma_top + glob.vma_n_free < glob.vma_need
@@ -68,25 +68,21 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_events=1):
         or glob.mm_cap - glob.mm_top + glob.mm_n_free < glob.mm_need
         or glob.proc_cap - glob.proc_top < glob.proc_need
         or glob.slot_cap - glob.slot_top + glob.slot_n_free < glob.slot_need
-        or glob.anon_vma_cap - glob.anon_vma_top + glob.anon_vma_n_free < glob.anon_vma_need
-        or glob.member_cap - glob.member_top + glob.member_n_free < glob.member_need
         or glob.visited_cap < glob.visited_need
         or glob.index_cap < glob.index_need
         or 2 * glob.pid_used > glob.pid_mask - few
         or 2 * glob.frame_used > glob.frame_mask - few
         or glob.n_file_pages > 2 * glob.file_mask
-        or glob.n_members > 2 * glob.member_mask
+        or not rmap_has_room(s, n_vmas, n_new_vmas, n_pages, n_ptes, few)
     ):
         return False
     return (
-        _log_has_room(s, LOG_SPANS, n_vmas + few)
-        and _log_has_room(s, LOG_ANON_VMAS, n_vmas + few)
-        and _log_has_room(s, LOG_MERGES, n_vmas + few)
-        and _log_has_room(s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + few)
-        and _log_has_room(s, LOG_WALKS, n_walks + few)
-        and _log_has_room(s, LOG_FILE_WALKS, few)
-        and _log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + few)
-        and (glob.told_event == 0 or _log_has_room(s, LOG_STEPS, n_vmas + few))
+        log_has_room(s, LOG_SPANS, n_vmas + few)
+        and log_has_room(s, LOG_MERGES, n_vmas + few)
+        and log_has_room(s, LOG_WALKS, n_walks + few)
+        and log_has_room(s, LOG_FILE_WALKS, few)
+        and log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + few)
+        and (glob.told_event == 0 or log_has_room(s, LOG_STEPS, n_vmas + few))
     )
 
 

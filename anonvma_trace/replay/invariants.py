@@ -6,12 +6,15 @@ about figures that are kept up to date as events go by. ``docs/checking.md`` lis
 
 from __future__ import annotations
 
-POOLS = ("vma", "page", "mm", "proc", "slot", "block", "anon_vma", "member")
-"""Tables of rows that are reused (those of `proc` are not)."""
-POOL_VMA, POOL_PAGE, POOL_MM, POOL_PROC, POOL_SLOT, POOL_BLOCK, POOL_ANON_VMA, POOL_MEMBER = range(len(POOLS))
+POOLS = ("vma", "page", "mm", "proc", "slot", "block")
+"""Tables of rows that are reused (those of `proc` are not); the scheme's own follow, from OWN_POOL on."""
+POOL_VMA, POOL_PAGE, POOL_MM, POOL_PROC, POOL_SLOT, POOL_BLOCK = range(len(POOLS))
+OWN_POOL = len(POOLS)
 
-HASHES = ("pids", "frames", "file pages", "members")
-HASH_PIDS, HASH_FRAMES, HASH_FILE_PAGES, HASH_MEMBERS = range(len(HASHES))
+HASHES = ("pids", "frames", "file pages")
+"""Those of the scheme follow, from OWN_HASH on."""
+HASH_PIDS, HASH_FRAMES, HASH_FILE_PAGES = range(len(HASHES))
+OWN_HASH = len(HASHES)
 
 FIGURES = (
     "vmas live",

@@ -171,6 +171,15 @@ DIAGNOSTICS: tuple[tuple[str, str, str], ...] = (
 ) = range(len(DIAGNOSTICS))
 
 
+def extended(base: np.dtype, fields: tuple[str, ...], narrow: tuple[str, ...] = ()) -> np.dtype:
+    """Return a record with int64 fields, then int32 ones, behind those of `base`; `base` itself if there are none."""
+    if not fields and not narrow:
+        return base
+    known = [(name, base[name]) for name in base.names or ()]
+    more = [(name, np.dtype(np.int64)) for name in fields] + [(name, np.dtype(np.int32)) for name in narrow]
+    return np.dtype(known + more, align=True)
+
+
 def record(*fields: str, narrow: tuple[str, ...] = ()) -> np.dtype:
     """Return an aligned record of int64 fields, then int32 ones.
 
@@ -187,10 +196,7 @@ VMA = record(
     "pgoff",  # vm_pgoff, pages
     "vm_flags",  # VM_*
     "file",  # file id, 0 if anonymous
-    "anon_vma",  # row of the scheme's anon_vma table; NULL until anon_vma_prepare
-    "anon_next",  # neighbours on that anon_vma's list, head first
-    "anon_prev",
-    "member",  # row of the member that counts this process's vmas on that anon_vma
+    "anon_vma",  # row of the scheme's table of anon_vmas; NULL until anon_vma_prepare
     "mm",
     "next",  # neighbours in the mm, by address
     "prev",
@@ -199,7 +205,7 @@ VMA = record(
     "id",
     "span_from",  # event since which the vma has stood as it does
 )
-"""One vma: 128 bytes."""
+"""One vma: 104 bytes, 128 with the fields of scheme `anon_vma`. A scheme may add fields to every kind of record."""
 
 PAGE = record(
     "index",  # page->index, pages; of a file page: its place in the file
@@ -396,22 +402,6 @@ TIMELINE_SAMPLES = 4096
 PEAK_VMAS, PEAK_ANON_VMAS, PEAK_LONGEST, PEAK_PAGES, PEAK_OVERHEAD, N_PEAKS = range(6)
 TIMELINE_WIDTH = len(LOG_FIELDS["timeline"])
 
-# Bits of `rules`: later fixes to the patch, and the merge rules before it.
-RULE_FIX_PROPAGATE, RULE_PROPAGATE_ALL, RULE_FIX_MOVE_MERGE, RULE_RMAP40, RULE_MERGE_PRE_RMAP39 = (
-    1,
-    2,
-    4,
-    8,
-    16,
-)
-RULE_BITS: dict[str, int] = {
-    "fix_propagate": RULE_FIX_PROPAGATE,
-    "propagate_all": RULE_PROPAGATE_ALL,
-    "fix_move_merge": RULE_FIX_MOVE_MERGE,
-    "rmap40": RULE_RMAP40,
-    "merge_pre_rmap39": RULE_MERGE_PRE_RMAP39,
-}
-
 _COUNTERS = (
     # vmas
     "vmas_created",
@@ -419,6 +409,11 @@ _COUNTERS = (
     "vmas_peak",
     "vma_splits",
     "vmas_sum",  # of vmas_live after each event: for the mean
+    # what the scheme costs
+    "fork_objects",  # objects that forks made for reverse mapping
+    "fork_insertions",  # list insertions, or entries added, by forks
+    "fault_objects",  # objects that faults made
+    "rmap_hot_ops",  # entries added and removed for single ptes
     # the scheme's list heads
     "anon_vmas_allocated",
     "anon_vmas_freed",
@@ -496,8 +491,6 @@ _CONTEXT = (
     "last_ts",
     "populates",  # the row at hand may fault pages in (mlock, MAP_LOCKED)
     "longest_now",  # length of the longest list now
-    "touched_anon_vma",  # those whose peaks are to be looked at when the event is over
-    "touched_member",
     "spans_before",  # rows of vma_spans in the log when the event began
     "told_event",  # the event whose steps are logged; 0: none
     "complete",  # options
@@ -505,14 +498,15 @@ _CONTEXT = (
     "brk_flags",
     "instant_free",
     "reuse_modern",
-    "rules",
+    "rules",  # bits, by the scheme's own numbering
+    "layout_only",  # a rule leaves the scheme's lists and mappings without meaning
 )
 _POOLS = tuple(
     f"{pool}_{what}"
-    for pool in ("vma", "page", "mm", "proc", "slot", "block", "anon_vma", "member")
+    for pool in ("vma", "page", "mm", "proc", "slot", "block")
     for what in ("top", "cap", "free", "n_free", "need")
 )
-_IDS = ("vma_id", "file_page_serial", "slot_id", "anon_vma_id", "shm_id")
+_IDS = ("vma_id", "file_page_serial", "slot_id", "shm_id")
 _LRU = ("active_head", "active_tail", "n_active", "inactive_head", "inactive_tail", "n_inactive")
 _PARTS = (
     # parts of `ints`: where each begins and how large it is
@@ -525,9 +519,6 @@ _PARTS = (
     "file_base",  # chain heads: first page row
     "file_mask",
     "n_file_pages",
-    "member_base",  # chain heads: first member row
-    "member_mask",
-    "n_members",
     "visited_base",  # histogram of vmas visited by walk
     "visited_cap",
     "visited_need",
@@ -568,7 +559,7 @@ _PARTS = (
     "log_need_rows",
 )
 GLOB = record(*_COUNTERS, *_CONTEXT, *_POOLS, *_IDS, *_LRU, *_PARTS)
-"""The one record of counters, options, pool marks and hash parameters."""
+"""The one record of counters, options, pool marks and hash parameters; the scheme adds its own."""
 
 COUNTERS = _COUNTERS
 

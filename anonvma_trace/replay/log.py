@@ -12,6 +12,7 @@ from .layout import (
     REGION_ROWS,
     REGION_WIDTH,
 )
+from .schemes.interface import anon_vma_id
 
 
 @kernel
@@ -61,7 +62,7 @@ def _write_span(s, at, vma):
     s.log[at + 4] = v.vm_flags
     s.log[at + 5] = v.pgoff
     s.log[at + 6] = v.file
-    s.log[at + 7] = 0 if v.anon_vma == NULL else s.rmap.anon_vma[v.anon_vma].id
+    s.log[at + 7] = anon_vma_id(s, vma)
     s.log[at + 8] = v.span_from
 
 
@@ -88,7 +89,8 @@ def settle_vma_spans(s):
 
 @kernel
 def _stands_as_logged(s, at):
-    v = s.vma[s.log[at + 10]]
+    vma = s.log[at + 10]
+    v = s.vma[vma]
     return (
         v.mm != NULL
         and v.id == s.log[at]
@@ -97,7 +99,7 @@ def _stands_as_logged(s, at):
         and v.vm_flags == s.log[at + 4]
         and v.pgoff == s.log[at + 5]
         and v.file == s.log[at + 6]
-        and s.log[at + 7] == (0 if v.anon_vma == NULL else s.rmap.anon_vma[v.anon_vma].id)
+        and s.log[at + 7] == anon_vma_id(s, vma)
     )
 
 

@@ -1,4 +1,4 @@
-"""Advice and locking: both may split vmas and never merge them. Source: mm/madvise.c, mm/mlock.c."""
+"""Advice and locking: flags for a part of a vma. Source: mm/madvise.c, mm/mlock.c of 2.6.7."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ from .layout import (
     BUG_NONE,
     DIAG_MADVISE_LOCKED,
     NULL,
-    VM_DONTCOPY,
     VM_LOCKED,
-    VM_RAND_READ,
-    VM_SEQ_READ,
 )
 from .log import log_diagnostic, log_vma_span
 from .memory import make_pages_present, populate_bug, zap_page_range
-from .mmap import split_vma
+from .mmap import split_vma, vma_merge
+from .schemes.defaults import BRK_BOTH, MADV_DONTNEED, NO_FLAGS
+from .schemes.interface import changes_merge, madvise_vm_flags
 from .vma_index import find_vma
-
-MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED = 0, 1, 2, 4
-MADV_DONTFORK, MADV_DOFORK = 10, 11
 
 
 @kernel
 def set_vma_flags(s, vma, start, end, flags):
-    """Give the part [start, end) of a vma new flags, splitting at its ends; returns the vma of that part."""
+    """Give the part [start, end) of a vma new flags, splitting at its ends; return the vma of that part.
+
+    With `changes_merge` neighbours are tried first, and flags that are there already change nothing.
+    """
+    v = s.vma[vma]
+    if changes_merge(s):
+        if v.vm_flags == flags:
+            return vma
+        prev = vma if start > v.start else v.prev
+        pgoff = v.pgoff + (start - v.start)
+        merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, False, BRK_BOTH, True)
+        if merged != NULL:
+            if s.vma[merged].vm_flags != flags:
+                log_vma_span(s, merged)
+                s.vma[merged].vm_flags = flags
+            return merged
     if start != s.vma[vma].start:
         split_vma(s, vma, start, True)
     if end != s.vma[vma].end:
@@ -31,6 +42,7 @@ def set_vma_flags(s, vma, start, end, flags):
     if s.vma[vma].vm_flags != flags:
         log_vma_span(s, vma)
         s.vma[vma].vm_flags = flags
+    return vma
 
 
 @kernel
@@ -57,23 +69,13 @@ def sys_madvise(s, mm, start, end, advice):
     if advice == MADV_DONTNEED:
         madvise_dontneed(s, mm, start, end)
         return
-    if advice == MADV_NORMAL:
-        clear, add = VM_SEQ_READ | VM_RAND_READ, 0
-    elif advice == MADV_RANDOM:
-        clear, add = VM_SEQ_READ, VM_RAND_READ
-    elif advice == MADV_SEQUENTIAL:
-        clear, add = VM_RAND_READ, VM_SEQ_READ
-    elif advice == MADV_DONTFORK:
-        clear, add = 0, VM_DONTCOPY
-    elif advice == MADV_DOFORK:
-        clear, add = VM_DONTCOPY, 0
-    else:
+    if madvise_vm_flags(s, 0, advice) == NO_FLAGS:
         return
     vma = find_vma(s, mm, start)
     while vma != NULL and s.vma[vma].start < end:
         v = s.vma[vma]
         stop = min(end, v.end)
-        set_vma_flags(s, vma, max(start, v.start), stop, (v.vm_flags & ~clear) | add)
+        set_vma_flags(s, vma, max(start, v.start), stop, madvise_vm_flags(s, v.vm_flags, advice))
         vma = find_vma(s, mm, stop)
 
 
@@ -114,7 +116,7 @@ def sys_mlock(s, mm, start, end, lock):
         stop = min(end, v.end)
         flags = v.vm_flags | VM_LOCKED if lock else v.vm_flags & ~VM_LOCKED
         if flags != v.vm_flags:
-            set_vma_flags(s, vma, start, stop, flags)
+            vma = set_vma_flags(s, vma, start, stop, flags)
             if lock:
                 make_pages_present(s, vma, start, stop)
         start = stop

@@ -27,10 +27,12 @@ from .layout import (
 from .lru import add_page_to_active_list, del_page_from_lru
 from .page_table import count_leaf_entries, end_of_leaf, find_pte, get_pte, next_pte, set_pte
 from .pools import alloc_page_row, free_page_row, free_slot
+from .schemes.defaults import WRITTEN_ALONE
 from .schemes.interface import (
     anon_rmap_bug,
     anon_vma_prepare,
     page_add_anon_rmap,
+    page_misplaced,
     page_remove_rmap,
     page_reused,
 )
@@ -74,7 +76,7 @@ def _map_new_page(s, vma, vpn, referenced):
     if v.vm_flags & VM_WRITE:
         bits |= PTE_WRITE
     set_pte(s, v.mm, vpn, (page << PTE_SHIFT) | bits)
-    page_add_anon_rmap(s, page, vma, vpn)
+    page_add_anon_rmap(s, page, vma, vpn, WRITTEN_ALONE)
 
 
 @kernel
@@ -127,6 +129,15 @@ def do_wp_page(s, vma, vpn, pte):
         glob.cow_reuses += 1
         page_reused(s, page, vma)
         return
+    copy_on_write(s, vma, vpn, pte)
+
+
+@kernel
+def copy_on_write(s, vma, vpn, pte):
+    """Replace what a present pte maps by a copy of the vma's own."""
+    glob = s.glob[0]
+    v = s.vma[vma]
+    page = pte >> PTE_SHIFT
     anon_vma_prepare(s, vma)
     if pte & PTE_ZERO:
         glob.zero_copies += 1
@@ -135,7 +146,7 @@ def do_wp_page(s, vma, vpn, pte):
         glob.cow_copies += 1
         s.proc[s.mm[v.mm].owner].cow_copies += 1
         if s.page[page].pg_flags & PG_ANON_KIND:
-            page_remove_rmap(s, page, vma)
+            page_remove_rmap(s, page, vma, vpn)
             if s.page[page].mapcount == 0 and s.page[page].slot == NULL:
                 free_anon_page(s, page)
         else:
@@ -194,13 +205,16 @@ def do_swap_page(s, vma, vpn, pte, write):
         s.page[page].pg_flags &= ~PG_EXCLUSIVE
     _rss_up(s, v.mm)
     bits = PTE_PRESENT | PTE_YOUNG
-    may_write = write and s.page[page].mapcount == 0 and slot.map == 1
+    alone = s.page[page].mapcount == 0 and slot.map == 1
+    may_write = write and alone
     if may_write:
         bits |= PTE_WRITE | PTE_DIRTY
     pte = (page << PTE_SHIFT) | bits
     s.pt[find_pte(s, v.mm, vpn)] = pte
-    page_add_anon_rmap(s, page, vma, vpn)
-    if write and not may_write:
+    page_add_anon_rmap(s, page, vma, vpn, (1 if alone else 0) + (1 if may_write else 0))
+    if page_misplaced(s, page, vpn):
+        copy_on_write(s, vma, vpn, pte)
+    elif write and not may_write:
         do_wp_page(s, vma, vpn, pte)
 
 
@@ -248,15 +262,15 @@ def zap_page_range(s, vma, start, end):
             pte = s.pt[at]
             if pte != 0:
                 s.pt[at] = 0
-                _zap_pte(s, vma, pte)
+                _zap_pte(s, vma, vpn + at - first, pte)
                 zapped += 1
         count_leaf_entries(s, mm, vpn, -zapped)
         vpn = next_pte(s, mm, stop, end)
 
 
 @kernel
-def _zap_pte(s, vma, pte):
-    """Drop what a pte of `vma` referred to."""
+def _zap_pte(s, vma, vpn, pte):
+    """Drop what the pte at `vpn` of `vma` referred to."""
     if pte & PTE_PRESENT:
         s.mm[s.vma[vma].mm].rss -= 1
         s.glob[0].mapped_ptes -= 1
@@ -264,7 +278,7 @@ def _zap_pte(s, vma, pte):
         if s.page[page].pg_flags & PG_ANON_KIND:
             if pte & PTE_DIRTY:
                 s.page[page].pg_flags |= PG_DIRTY
-            page_remove_rmap(s, page, vma)
+            page_remove_rmap(s, page, vma, vpn)
             _free_page_and_swap_cache(s, page)
         else:
             _remove_file_rmap(s, page)

@@ -7,6 +7,7 @@ from .layout import (
     LOG_MERGES,
     NULL,
     SIDE_ANON_DIFF,
+    SIDE_CLONED,
     SIDE_NOT_ADJACENT,
     SIDE_OK,
     SIDE_PGOFF_ANON,
@@ -16,28 +17,37 @@ from .layout import (
     VM_GROWSDOWN,
     VM_LOCKED,
     VM_SHARED,
-    VM_SPECIAL,
     VM_WRITE,
 )
 from .locks import LOCK_MUNMAP, LOCK_STACK_GROWTH, LOCK_VMA_ADJUST, LOCK_VMA_LINK, count_locks
 from .log import log_row, log_vma_span
 from .memory import make_pages_present, zap_page_range
 from .pools import alloc_vma, free_vma
+from .schemes.defaults import (
+    BRK_BOTH,
+    BRK_NO_ATTEMPT,
+    MAP_GROWSDOWN,
+    MAP_SHARED,
+    MAP_SHARED_VALIDATE,
+    MAP_TYPE,
+)
 from .schemes.interface import (
     anon_vma_link,
     anon_vma_merge,
     anon_vma_prepare,
+    anon_vma_resized,
     anon_vma_shift,
     anon_vma_unlink,
     anon_vmas_compatible,
+    brk_sides,
     merge_side,
+    mmap_vm_flags,
+    shared_anonymous_pgoff,
+    special_flags,
+    vma_init,
 )
 from .steps import is_told, tell_merge, tell_split
 from .vma_index import find_vma, index_insert, index_remove, vma_before
-
-# include/asm-i386/mman.h; written out here because the core knows nothing of the event table.
-MAP_TYPE, MAP_SHARED, MAP_SHARED_VALIDATE = 0x0F, 0x01, 0x03
-MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE = 0x0100, 0x2000, 0x4000
 
 
 @kernel
@@ -62,9 +72,9 @@ def new_vma(s, mm, start, end, flags, file, pgoff):
     v.vm_flags = flags
     v.file = file
     v.anon_vma = NULL
-    v.member = NULL
     v.mm = mm
     v.span_from = s.glob[0].event
+    vma_init(s, vma)
     count_locks(s, LOCK_VMA_LINK, file, 1, 0, NULL)
     enter_vma(s, vma)
     return vma
@@ -81,9 +91,9 @@ def copy_of_vma(s, vma, mm):
     c.vm_flags = v.vm_flags
     c.file = v.file
     c.anon_vma = v.anon_vma
-    c.member = NULL
     c.mm = mm
     c.span_from = s.glob[0].event
+    vma_init(s, copy)
     return copy
 
 
@@ -131,9 +141,11 @@ def vma_adjust(s, vma, start, end, pgoff):
         v.start = start
         v.end = wanted
         v.pgoff = pgoff
+        anon_vma_resized(s, vma)
         if adjust_next != 0:
             s.vma[after].start += adjust_next
             s.vma[after].pgoff += adjust_next
+            anon_vma_resized(s, after)
         if remove_next != 0:
             anon_vma_merge(s, vma, after)
             remove_vma(s, after)
@@ -161,14 +173,15 @@ def split_vma(s, vma, addr, new_below):
         v.end = addr
     count_locks(s, LOCK_VMA_ADJUST, v.file, 1, 0, v.anon_vma)
     enter_vma(s, new)
-    anon_vma_link(s, new)
+    anon_vma_resized(s, vma)
+    anon_vma_link(s, new, vma)
     if is_told(s):
         tell_split(s, vma, addr, new, new_below)
     return new
 
 
 @kernel
-def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, counted):
+def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides, counted):
     """Try to cover [addr, end) by growing neighbours; return the vma that then covers it, or NULL.
 
     Parameters
@@ -180,10 +193,14 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
         The vma before the range (or, for mprotect of a vma's tail, that vma itself); NULL if none.
     addr, end, pgoff : int64
         Pages.
-    flags, anon_vma, file : int64
+    flags, file : int64
         What the range will have.
-    source : int64
-        The vma that a move comes from, marked `self` where it is a neighbour; else NULL.
+    origin : int64
+        The vma that the range is part of, or copied from; NULL for a new mapping.
+    moving : bool
+        A move comes from `origin`, which is marked `self` where it is a neighbour.
+    sides : int64
+        BRK_LEFT: the vma above is not looked at; else BRK_BOTH.
     counted : bool
         Whether this is an attempt of the trace's, to be counted and logged.
 
@@ -194,6 +211,7 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
     Source: rmap 39, mm/mmap.c, ``vma_merge``.
     """
     vma = s.vma
+    anon_vma = vma[origin].anon_vma if origin != NULL else NULL
     area = s.mm[mm].first if prev == NULL else vma[prev].next
     after = area
     if area != NULL and vma[area].end == end:
@@ -201,16 +219,16 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
     left, right = SIDE_NOT_ADJACENT, SIDE_NOT_ADJACENT
     left_fits, right_fits = False, False  # whether pgoff continues: asked for "new" as well
     beside_left = prev != NULL and vma[prev].end == addr
-    beside_right = after != NULL and vma[after].start == end
-    if flags & VM_SPECIAL:
+    beside_right = after != NULL and vma[after].start == end and sides == BRK_BOTH
+    if flags & special_flags(s):
         left, right = SIDE_SPECIAL, SIDE_SPECIAL
     else:
         if beside_left:
             left_fits = vma[prev].pgoff + (vma[prev].end - vma[prev].start) == pgoff
-            left = merge_side(s, prev, flags, file, anon_vma, left_fits)
+            left = merge_side(s, prev, flags, file, origin, left_fits)
         if beside_right:
             right_fits = vma[after].pgoff == pgoff + (end - addr)
-            right = merge_side(s, after, flags, file, anon_vma, right_fits)
+            right = merge_side(s, after, flags, file, origin, right_fits)
     if left == SIDE_OK and right == SIDE_OK:
         if not anon_vmas_compatible(s, vma[prev].anon_vma, vma[after].anon_vma):
             right = SIDE_PREV_NEXT
@@ -232,7 +250,7 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
             case = 3 if hole else 8
     if counted:
         same = _pgoff_anon_vma(s, prev, left, after, right, anon_vma)
-        own = source != NULL and ((beside_left and prev == source) or (beside_right and after == source))
+        own = moving and ((beside_left and prev == origin) or (beside_right and after == origin))
         own = own and left != SIDE_SPECIAL
         new_left = _new_refusal(left, file, left_fits)
         new_right = _new_refusal(right, file, right_fits)
@@ -258,7 +276,7 @@ def vma_merge(s, mm, prev, addr, end, flags, anon_vma, file, pgoff, source, coun
 @kernel
 def _new_refusal(side, file, pgoff_fits):
     """Return whether the rules before rmap 39 would have accepted this side in the same state."""
-    if side == SIDE_ANON_DIFF:
+    if side == SIDE_ANON_DIFF or side == SIDE_CLONED:
         return file == 0 or pgoff_fits
     return side == SIDE_PGOFF_ANON or side == SIDE_PREV_NEXT
 
@@ -357,28 +375,20 @@ def do_mmap_pgoff(s, mm, start, end, prot, map_flags, file, pgoff):
     if start >= end:
         return
     do_munmap(s, mm, start, end)
-    flags = prot
-    if map_flags & MAP_GROWSDOWN:
-        flags |= VM_GROWSDOWN
-    if map_flags & MAP_LOCKED:
-        flags |= VM_LOCKED
-    kind = map_flags & MAP_TYPE
-    if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
-        flags |= VM_SHARED
-    elif prot & VM_WRITE and map_flags & MAP_NORESERVE == 0:
-        flags |= VM_ACCOUNT
+    flags = mmap_vm_flags(s, prot, map_flags)
     shared = flags & VM_SHARED != 0
     mergeable = True
     if file == 0:
         if shared:
             file = shared_memory_file(s)
+            pgoff = shared_anonymous_pgoff(s, pgoff)
             mergeable = False  # a fresh file is not offered for merging
         else:
             pgoff = start
     vma = NULL
     if mergeable:
         prev = vma_before(s, mm, start)
-        vma = vma_merge(s, mm, prev, start, end, flags, NULL, file, pgoff, NULL, True)
+        vma = vma_merge(s, mm, prev, start, end, flags, file, pgoff, NULL, False, BRK_BOTH, True)
     if vma == NULL:
         vma = new_vma(s, mm, start, end, flags, file, pgoff)
     if flags & VM_LOCKED:
@@ -396,7 +406,11 @@ def do_brk(s, mm, start, end):
     do_munmap(s, mm, start, end)
     flags = s.glob[0].brk_flags | VM_ACCOUNT
     prev = vma_before(s, mm, start)
-    if vma_merge(s, mm, prev, start, end, flags, NULL, 0, start, NULL, True) == NULL:
+    sides = brk_sides(s, mm, prev, start)
+    vma = NULL
+    if sides != BRK_NO_ATTEMPT:
+        vma = vma_merge(s, mm, prev, start, end, flags, 0, start, NULL, False, sides, True)
+    if vma == NULL:
         new_vma(s, mm, start, end, flags, 0, start)
 
 
@@ -425,6 +439,7 @@ def expand_stack(s, vma, vpn):
     count_locks(s, LOCK_STACK_GROWTH, 0, 1, 0, v.anon_vma)
     v.pgoff -= v.start - vpn
     v.start = vpn
+    anon_vma_resized(s, vma)
 
 
 @kernel

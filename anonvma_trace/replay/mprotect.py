@@ -9,14 +9,14 @@ from .layout import (
     PTE_PRESENT,
     PTE_WRITE,
     VM_ACCESS,
-    VM_ACCOUNT,
-    VM_HUGETLB,
     VM_SHARED,
     VM_WRITE,
 )
 from .log import log_diagnostic, log_vma_span
 from .mmap import split_vma, vma_merge
 from .page_table import find_pte, next_pte
+from .schemes.defaults import BRK_BOTH
+from .schemes.interface import mprotect_vm_flags
 from .vma_index import find_vma
 
 
@@ -43,11 +43,10 @@ def mprotect_fixup(s, vma, prev, start, end, flags):
     Source: mm/mprotect.c, ``mprotect_fixup``; the caller has seen that the flags differ.
     """
     v = s.vma[vma]
-    if flags & VM_WRITE and v.vm_flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_HUGETLB) == 0:
-        flags |= VM_ACCOUNT
+    flags = mprotect_vm_flags(s, vma, flags)
     pgoff = v.pgoff + (start - v.start)
     anon_vma = v.anon_vma
-    merged = vma_merge(s, v.mm, prev, start, end, flags, anon_vma, v.file, pgoff, NULL, True)
+    merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, False, BRK_BOTH, True)
     if merged != NULL:
         vma = merged
         if anon_vma != NULL and s.vma[vma].anon_vma == NULL:

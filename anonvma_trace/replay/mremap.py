@@ -17,7 +17,8 @@ from .log import log_diagnostic
 from .memory import make_pages_present
 from .mmap import copy_of_vma, do_munmap, enter_vma, vma_adjust, vma_merge
 from .page_table import clear_pte, get_pte, next_pte, set_pte
-from .schemes.interface import anon_vma_link, anon_vma_moved
+from .schemes.defaults import BRK_BOTH
+from .schemes.interface import anon_vma_left, anon_vma_link, anon_vma_moved, changes_merge, move_pte
 from .vma_index import find_vma, vma_before
 
 MREMAP_DONTUNMAP = 4
@@ -25,7 +26,7 @@ MREMAP_DONTUNMAP = 4
 
 @kernel
 def move_page_tables(s, mm, old, new, length):
-    """Move the ptes of [old, old + length) to `new`, unchanged; no page notices (no rmap call).
+    """Move the ptes of [old, old + length) to `new`; with anon_vmas they stay unchanged and no page notices.
 
     Source: rmap 39, mm/mremap.c, ``move_one_page``, ``move_page_tables``.
     """
@@ -33,7 +34,7 @@ def move_page_tables(s, mm, old, new, length):
     while vpn < old + length:
         pte = get_pte(s, mm, vpn)
         clear_pte(s, mm, vpn)
-        set_pte(s, mm, vpn - old + new, pte)
+        set_pte(s, mm, vpn - old + new, move_pte(s, mm, vpn, vpn - old + new, pte))
         vpn = next_pte(s, mm, vpn + 1, old + length)
 
 
@@ -48,7 +49,8 @@ def copy_vma(s, vma, start, length, pgoff):
     if v.file == 0 and v.anon_vma == NULL:
         pgoff = start
     prev = vma_before(s, v.mm, start)
-    new = vma_merge(s, v.mm, prev, start, start + length, v.vm_flags, v.anon_vma, v.file, pgoff, vma, True)
+    end = start + length
+    new = vma_merge(s, v.mm, prev, start, end, v.vm_flags, v.file, pgoff, vma, True, BRK_BOTH, True)
     if new == NULL:
         new = copy_of_vma(s, vma, v.mm)
         n = s.vma[new]
@@ -57,7 +59,7 @@ def copy_vma(s, vma, start, length, pgoff):
         n.pgoff = pgoff
         count_locks(s, LOCK_VMA_LINK, n.file, 1, 0, n.anon_vma)
         enter_vma(s, new)
-        anon_vma_link(s, new)
+        anon_vma_link(s, new, vma)
     return new
 
 
@@ -71,13 +73,17 @@ def move_vma(s, vma, old, old_length, length, new, unmap):
     mm = v.mm
     locked = v.vm_flags & VM_LOCKED != 0
     source_anon_vma = v.anon_vma
+    whole = v.start == old and v.end == old + old_length
     target = copy_vma(s, vma, new, length, v.pgoff + (old - v.start))
-    anon_vma_moved(s, target, source_anon_vma)
+    anon_vma_moved(s, target, vma, source_anon_vma)
     if source_anon_vma != NULL and s.vma[target].anon_vma == NULL:
         s.glob[0].lossy_merges += 1
     move_page_tables(s, mm, old, new, old_length)
     if unmap:
         do_munmap(s, mm, old, old + old_length)
+    else:
+        left = find_vma(s, mm, old)
+        anon_vma_left(s, left, whole and left != target)
     if locked and length > old_length:
         grown = find_vma(s, mm, new)  # the munmap may have split the target off the source it swallowed
         make_pages_present(s, grown, new + old_length, new + length)
@@ -113,7 +119,15 @@ def _grow_in_place(s, mm, addr, old_length, length):
     """Grow the vma that ends at addr + old_length into the free range behind it."""
     vma = find_vma(s, mm, addr)
     v = s.vma[vma]
-    vma_adjust(s, vma, v.start, addr + length, v.pgoff)
+    grown = NULL
+    if changes_merge(s):
+        end = v.end
+        pgoff = v.pgoff + (end - v.start)
+        grown = vma_merge(
+            s, mm, vma, end, addr + length, v.vm_flags, v.file, pgoff, vma, False, BRK_BOTH, True
+        )
+    if grown == NULL:
+        vma_adjust(s, vma, v.start, addr + length, v.pgoff)
     if v.vm_flags & VM_LOCKED:
         make_pages_present(s, vma, addr + old_length, addr + length)
 

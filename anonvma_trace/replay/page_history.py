@@ -60,7 +60,7 @@ def page_history(
     core = None
     for batch in span(trace.batches(), _SLICE):
         if core is None:  # a table tells what decides its replay once reading has begun
-            core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False)
+            core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False, scheme=scheme)
         yield from _in_batch(core, batch, pid, addr >> PAGE_SHIFT)
 
 

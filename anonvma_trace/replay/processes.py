@@ -7,6 +7,7 @@ from .fork import dup_mmap, mmput
 from .layout import DIAG_CHILD_ALIVE, DIAG_EXIT_UNKNOWN, NULL
 from .log import log_diagnostic
 from .pools import alloc_mm
+from .schemes.interface import exec_rmap
 
 CLONE_VM = 0x100
 
@@ -50,6 +51,7 @@ def new_process(s, pid, parent, mm):
     s.ints[at + 1] = proc
     if mm == NULL:
         mm = alloc_mm(s, proc)
+        exec_rmap(s, mm)
         s.mm[mm].known = glob.complete or s.ints[at + 2]
     p.mm = mm
     return proc
@@ -99,6 +101,7 @@ def do_exec(s, proc):
     """Exec: a new empty mm, then the old one is dropped. Source: fs/exec.c, ``exec_mmap``, ``flush_old_exec``."""
     old = s.proc[proc].mm
     mm = alloc_mm(s, proc)
+    exec_rmap(s, mm)
     s.mm[mm].known = s.glob[0].event if s.glob[0].complete else 0
     s.proc[proc].mm = mm
     mmput(s, old)

@@ -7,7 +7,7 @@ from .file_pages import hash_file_page
 from .frames import frame_place
 from .layout import NULL, PG_ANON_KIND
 from .processes import pid_place
-from .schemes.members import hash_member
+from .schemes.interface import rehash_rmap
 
 
 @entry_point
@@ -39,7 +39,5 @@ def fill_hashes(s, pids, frames):
     for page in range(1, glob.page_top):
         if s.page[page].mapcount > 0 and s.page[page].pg_flags & PG_ANON_KIND == 0:
             hash_file_page(s, page)
-    for member in range(1, glob.member_top):
-        if s.rmap.member[member].anon_vma != NULL:
-            hash_member(s, member)
+    rehash_rmap(s)
     return 0

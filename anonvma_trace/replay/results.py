@@ -28,6 +28,8 @@ from .layout import (
     State,
 )
 from .locks import LOCK_WORDS, OPERATIONS
+from .schemes.description import HEAD_FIELDS, MEMBER_FIELDS
+from .schemes.interface import scheme_of
 
 _ADDRESS_BITS = np.uint64(PAGE_SHIFT)
 
@@ -61,6 +63,12 @@ def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.
 
 def _or_null(values: np.ndarray, null: int = 0) -> pa.Array:
     return numbers(values, values == null)
+
+
+def heads_of(state: State) -> np.ndarray:
+    """Return the records of the scheme's list heads, with a field ``id``; of a scheme without any, NULL's alone."""
+    heads = scheme_of(state).heads
+    return getattr(state.rmap, heads).array if heads else np.zeros(1, [("id", np.int64)])
 
 
 class ResultBuilder:
@@ -265,7 +273,9 @@ class ResultBuilder:
         vma = vma[np.lexsort((state.vma.array["start"][vma], state.vma.array["mm"][vma]))]
         v = state.vma.array[vma]
         owner = state.mm.array["owner"][v["mm"]]
-        anon_vma = np.where(v["anon_vma"] != NULL, state.rmap.anon_vma.array["id"][v["anon_vma"]], 0)
+        scheme = scheme_of(state)
+        heads = heads_of(state)
+        anon_vma = np.where(v["anon_vma"] != NULL, heads["id"][v["anon_vma"]], 0)
         fields = {name: v[name] for name in ("start", "end", "pgoff", "file")}
         fields |= {
             "flags": v["vm_flags"],
@@ -278,23 +288,24 @@ class ResultBuilder:
         self.add("vma_spans", self._vma_spans(fields, state))
         self.add("vmas", [numbers(state.proc.array["pid"][owner]), *self._vma_columns(fields)])
 
-        member = state.rmap.member.array
-        m = member[(member["anon_vma"] != NULL) & ((member["vmas_peak"] > 0) | (member["pages_peak"] > 0))]
-        of = state.rmap.anon_vma.array["id"][m["anon_vma"]]
-        self.add(
-            "members", self._members({name: m[name] for name in m.dtype.names} | {"anon_vma": of}, state)
-        )
-
-        a = state.rmap.anon_vma.array[state.rmap.anon_vma.array["id"] != 0]
-        a = a[np.argsort(a["id"])]
-        fields = {name: a[name] for name in a.dtype.names}
-        fields |= {
-            "anon_vma": a["id"],
-            "freed_event": np.zeros(len(a), np.int64),
-            "freed_ts": np.zeros(len(a), np.int64),
-        }
-        self.add("anon_vmas", self._anon_vmas(fields, state))
+        if scheme.members:
+            self._add_standing_members(state, getattr(state.rmap, scheme.members).array, heads)
+        if scheme.heads:
+            self._add_standing_heads(state, heads)
         self._add_processes(state, tainted)
+
+    def _add_standing_members(self, state: State, members: np.ndarray, heads: np.ndarray) -> None:
+        m = members[members["anon_vma"] != NULL]
+        m = m[(m["vmas_peak"] > 0) | (m["pages_peak"] > 0)]
+        fields = {name: m[name] for name in MEMBER_FIELDS} | {"anon_vma": heads["id"][m["anon_vma"]]}
+        self.add("members", self._members(fields, state))
+
+    def _add_standing_heads(self, state: State, heads: np.ndarray) -> None:
+        a = heads[heads["id"] != 0]
+        a = a[np.argsort(a["id"])]
+        fields = {name: a[name] for name in HEAD_FIELDS} | {"anon_vma": a["id"]}
+        fields |= dict.fromkeys(("freed_event", "freed_ts"), np.zeros(len(a), np.int64))
+        self.add("anon_vmas", self._anon_vmas(fields, state))
 
     def _add_processes(self, state: State, tainted: np.ndarray) -> None:
         p = state.proc[1 : state.glob[0].proc_top]
@@ -379,7 +390,9 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     visited = state.ints[g["visited_base"] : g["visited_base"] + g["visited_cap"]]
     reclaim["visited_per_walk"] = _distribution(visited)
     summary["file_reclaim"] = _file_reclaim(state, g)
-    summary["locks"] = _locks(state)
+    scheme = scheme_of(state)
+    if scheme.counts_locks:
+        summary["locks"] = _locks(state)
     summary["overhead_bytes"] = {"i386": g["overhead_i386_peak"], "x86_64": g["overhead_x86_64_peak"]}
     summary["findings"] = {
         "unreachable_pages": int(np.count_nonzero(lost_pages)),
@@ -388,8 +401,11 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     }
     summary["unmapped_faults"] = g["unmapped_faults"]
     extra = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
-    summary["extra"] = {name: g[name] for name in (*extra, "invented_vmas", "segv")}
+    summary["extra"] = {name: g[name] for name in (*extra, "invented_vmas", "segv", *_COSTS, *scheme.extra)}
     return summary
+
+
+_COSTS = ("fork_objects", "fork_insertions", "fault_objects", "rmap_hot_ops")
 
 
 def _file_reclaim(state: State, g: dict[str, int]) -> dict[str, Any]:

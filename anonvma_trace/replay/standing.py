@@ -24,7 +24,8 @@ from .layout import (
     PTE_ZERO,
     State,
 )
-from .results import ResultBuilder
+from .results import ResultBuilder, heads_of
+from .schemes.interface import scheme_of
 
 PAGE_KINDS = ("anonymous", "file", "swapped", "zero")
 """What a pte refers to: a page, a page of a file, a swap slot, the zero page."""
@@ -131,28 +132,17 @@ def _vma(state: State, columns: EventColumns, v: np.record) -> dict[str, Any]:
         "flags": int(v["vm_flags"]),
         "file": ResultBuilder(columns).file_name(int(v["file"])),
         "pgoff": int(v["pgoff"]),
-        "anon_vma": int(state.rmap.anon_vma.array["id"][v["anon_vma"]]) if v["anon_vma"] else 0,
+        "anon_vma": int(heads_of(state)["id"][v["anon_vma"]]),
     }
 
 
 def _lists(state: State) -> pa.Table:
-    """Return the list of every live anon_vma, one step for each position."""
-    anon_vmas = state.rmap.anon_vma.array
-    live = np.flatnonzero(anon_vmas["id"] != 0)
-    ids, vmas = anon_vmas["id"][live], anon_vmas["head"][live]
-    next_vma = state.vma.array["anon_next"]
-    found_ids, found_vmas, positions = [], [], []
-    position = 1
-    while len(vmas):
-        found_ids.append(ids)
-        found_vmas.append(vmas)
-        positions.append(np.full(len(vmas), position, np.int64))
-        vmas = next_vma[vmas]
-        ids, vmas = ids[vmas != NULL], vmas[vmas != NULL]
-        position += 1
-    if not found_ids:
+    """Return the list of every live anon_vma."""
+    list_members = scheme_of(state).list_members
+    if list_members is None:
         return LISTS.empty_table()
-    ids, rows, position_of = (np.concatenate(each) for each in (found_ids, found_vmas, positions))
+    heads, rows, position_of = list_members(state)
+    ids = heads_of(state)["id"][heads]
     order = np.lexsort((position_of, ids))
     v = state.vma.array[rows[order]]
     columns = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..tables import MERGE_SIDES
@@ -25,10 +27,11 @@ from .layout import (
     TIMELINE_WIDTH,
     VMA,
     State,
+    extended,
 )
 from .locks import LOCK_WORDS, OPERATIONS
-from .schemes.anon_vma import ANON_VMA, AnonVmaTables
-from .schemes.members import MEMBER
+from .schemes.description import Scheme
+from .schemes.interface import scheme_of
 from .schemes.walk_index import PATIENCE, SHORTEST
 from .table import Table
 
@@ -39,8 +42,6 @@ _FIRST_ROWS = {
     "proc": 1 << 10,
     "slot": 1 << 10,
     "block": 1 << 9,
-    "anon_vma": 1 << 12,
-    "member": 1 << 12,
 }
 _FIRST_LOG_ROWS = 1 << 15
 _FIRST_INDEX_WORDS = 1 << 12
@@ -49,7 +50,6 @@ _INT_PARTS = {
     "pid": (3, 1 << 12),
     "frame": (3, 1 << 14),
     "file": (1, 1 << 14),
-    "member": (1, 1 << 12),
     "visited": (1, 1 << 12),
     "file_visited": (1, 1 << 12),
     "lengths": (1, 1 << 12),
@@ -58,10 +58,12 @@ _INT_PARTS = {
     "refused": (1, len(MERGE_SIDES)),
     "peaks": (TIMELINE_WIDTH, N_PEAKS),
 }
-_HASHES = ("pid", "frame", "file", "member")
+_HASHES = ("pid", "frame", "file")
+_FIRST_HASH = (1, 1 << 12)  # of a scheme's own
 
 
 def new_state(
+    scheme: Scheme,
     *,
     complete: bool,
     invent_vmas: bool,
@@ -69,11 +71,14 @@ def new_state(
     instant_free: bool,
     reuse_modern: bool = False,
     rules: int = 0,
+    layout_only: bool = False,
+    settings: Mapping[str, int] | None = None,
 ) -> State:
     """Return the state before the first event.
 
     Parameters
     ----------
+    scheme : Scheme
     complete : bool
         Every process starts from a known image.
     invent_vmas : bool
@@ -85,34 +90,50 @@ def new_state(
     reuse_modern : bool, optional
         A write keeps a page by its exclusive mark, as today, before its references are counted.
     rules : int, optional
-        RULE_* bits.
+        Bits, as the scheme numbers its rules.
+    layout_only : bool, optional
+        Under these rules only the layout means something: vmas, and what merging makes of them.
+    settings : mapping of str to int, optional
+        Options of schemes by name; those that are fields of this one's `glob` are set.
     """
     rows = _FIRST_ROWS
     state = State(
-        vma=Table.zeros(rows["vma"], VMA),
-        page=Table.zeros(rows["page"], PAGE),
-        mm=Table.zeros(rows["mm"], MM),
+        vma=Table.zeros(rows["vma"], extended(VMA, scheme.vma_fields)),
+        page=Table.zeros(rows["page"], extended(PAGE, (), scheme.page_fields)),
+        mm=Table.zeros(rows["mm"], extended(MM, scheme.mm_fields)),
         proc=Table.zeros(rows["proc"], PROC),
         slot=Table.zeros(rows["slot"], SLOT),
         pt=Table.zeros(rows["block"] * PT_STRIDE, np.int64),
         ints=Table.zeros(0, np.int64),
-        glob=Table.zeros(1, GLOB),
+        glob=Table.zeros(1, extended(GLOB, scheme.marks())),
         log=Table.zeros(0, np.int64),
         index=Table.zeros(_FIRST_INDEX_WORDS, np.int64),
-        rmap=AnonVmaTables(Table.zeros(rows["anon_vma"], ANON_VMA), Table.zeros(rows["member"], MEMBER)),
+        rmap=scheme.tables(*(Table.zeros(pool.rows, pool.dtype) for pool in scheme.pools.values())),
     )
     glob = state.glob[0]
-    for pool, capacity in rows.items():
+    for pool, capacity in (rows | {name: pool.rows for name, pool in scheme.pools.items()}).items():
         glob[f"{pool}_top"] = 1
         glob[f"{pool}_cap"] = capacity
     glob.complete, glob.invent_vmas = complete, invent_vmas
     glob.brk_flags, glob.instant_free, glob.reuse_modern = brk_flags, instant_free, reuse_modern
-    glob.rules = rules
+    glob.rules, glob.layout_only = rules, layout_only
+    for option, value in (settings or {}).items():
+        if option in scheme.glob_fields:
+            glob[option] = value
     glob.shm_id = FILE_SHM
     glob.stride = 1
     glob.index_cap, glob.index_shortest, glob.index_patience = _FIRST_INDEX_WORDS, SHORTEST, PATIENCE
-    state = _with_ints(state, {part: entries for part, (_, entries) in _INT_PARTS.items()})
+    state = _with_ints(state, {part: entries for part, (_, entries) in _int_parts(state).items()})
     return _with_log(state, dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS))
+
+
+def _int_parts(state: State) -> dict[str, tuple[int, int]]:
+    """Return the parts of `ints`, with the hashes of the scheme."""
+    return _INT_PARTS | dict.fromkeys(scheme_of(state).hashes, _FIRST_HASH)
+
+
+def _hashes(state: State) -> tuple[str, ...]:
+    return (*_HASHES, *scheme_of(state).hashes)
 
 
 def _with_ints(state: State, entries: dict[str, int]) -> State:
@@ -120,16 +141,17 @@ def _with_ints(state: State, entries: dict[str, int]) -> State:
     glob, old = state.glob[0], state.ints.array
     marks = 4 * len(LOG_FIELDS)
     base = marks
-    ints = np.zeros(marks + sum(_INT_PARTS[part][0] * n for part, n in entries.items()), np.int64)
+    parts, hashes = _int_parts(state), _hashes(state)
+    ints = np.zeros(marks + sum(parts[part][0] * n for part, n in entries.items()), np.int64)
     ints[: min(marks, len(old))] = old[:marks]
     for part, n in entries.items():
-        words = _INT_PARTS[part][0] * n
-        if len(old) and part not in _HASHES:
+        words = parts[part][0] * n
+        if len(old) and part not in hashes:
             kept = min(words, _part_size(state, part))
             begin = glob[f"{part}_base"]
             ints[base : base + kept] = old[begin : begin + kept]
         glob[f"{part}_base"] = base
-        if part in _HASHES:
+        if part in hashes:
             glob[f"{part}_mask"] = n - 1
         base += words
     glob.visited_cap = entries["visited"]
@@ -196,7 +218,7 @@ def grow(state: State) -> State:
     if glob.index_need > glob.index_cap:
         glob.index_cap = _doubled(int(glob.index_cap), int(glob.index_need))
         state = state._replace(index=state.index.grown(int(glob.index_cap)))
-    for pool in ("anon_vma", "member"):
+    for pool in scheme_of(state).pools:
         capacity = _wanted(glob, pool)
         if capacity:
             table = getattr(state.rmap, pool).grown(capacity)
@@ -223,19 +245,19 @@ def _doubled(capacity: int, needed: int) -> int:
 def _grow_ints(state: State) -> State:
     """Grow the hash tables that are too full and the histograms that are too short."""
     glob = state.glob[0]
-    entries = {part: n for part, (_, n) in _INT_PARTS.items()}
-    for part in _HASHES:
+    entries = {part: n for part, (_, n) in _int_parts(state).items()}
+    hashes, own = _hashes(state), scheme_of(state).hashes
+    for part in hashes:
         entries[part] = int(glob[f"{part}_mask"]) + 1
     used = {
         "pid": 2 * int(glob.pid_used) + 2 * FEW * FAULTS_AT_ONCE,
         "frame": 2 * int(glob.frame_used) + 2 * FEW * FAULTS_AT_ONCE,
         "file": int(glob.n_file_pages) // 2 + 2,
-        "member": int(glob.n_members) // 2 + 2,
-    }
+    } | {part: int(glob[f"n_{part}s"]) // 2 + 2 for part in own}
     visits = int(glob.visited_need)
-    if all(entries[part] >= used[part] for part in _HASHES) and visits <= glob.visited_cap:
+    if all(entries[part] >= used[part] for part in hashes) and visits <= glob.visited_cap:
         return state
-    for part in _HASHES:
+    for part in hashes:
         if entries[part] < used[part]:
             entries[part] = _doubled(entries[part], 2 * used[part])
     entries |= dict.fromkeys(("visited", "file_visited", "lengths"), _doubled(int(glob.visited_cap), visits))

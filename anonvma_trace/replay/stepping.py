@@ -136,7 +136,7 @@ def _replayed_up_to(
     check_settings(scheme, rules, options)
     pieces = iter(span(trace.batches(), _SLICE))
     first = next(pieces, None)
-    core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False, taps=taps)
+    core = ReplayCore(trace.metadata, options, rules, trace.path, keep_tables=False, taps=taps, scheme=scheme)
     piece = first
     while piece is not None and core.events + piece.num_rows <= event:
         core.feed(piece)

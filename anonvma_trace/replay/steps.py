@@ -9,6 +9,7 @@ from __future__ import annotations
 from .compiled import kernel
 from .layout import LOG_STEPS, NULL
 from .log import log_row
+from .schemes.interface import head_id
 
 STEP_MERGE, STEP_SPLIT = 1, 2
 NEIGHBOUR_FIELDS = 7  # of each of the two neighbours, in the order of `LOG_FIELDS["steps"]`
@@ -58,7 +59,7 @@ def _write_range(s, at, kind, start, end, flags, file, pgoff, anon_vma):
     s.log[at + 3] = flags
     s.log[at + 4] = file
     s.log[at + 5] = pgoff
-    s.log[at + 6] = 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
+    s.log[at + 6] = head_id(s, anon_vma)
 
 
 @kernel
@@ -74,4 +75,4 @@ def _write_neighbour(s, at, vma):
     s.log[at + 3] = v.vm_flags
     s.log[at + 4] = v.file
     s.log[at + 5] = v.pgoff
-    s.log[at + 6] = 0 if v.anon_vma == NULL else s.rmap.anon_vma[v.anon_vma].id
+    s.log[at + 6] = head_id(s, v.anon_vma)

@@ -110,7 +110,7 @@ def validate_slides(s, c):
     """
     for vma in range(1, s.glob[0].vma_top):
         v, last = s.vma[vma], c.vma[vma]
-        if v.mm == NULL or (c.check[0].layout_only and v.file == 0):
+        if v.mm == NULL or (c.check[0].slides == 0 and v.file == 0):
             continue
         slide = v.pgoff - v.start
         if last.id == v.id:

@@ -21,14 +21,8 @@ from ..layout import (
     BUG_MAPPING,
     BUG_NO_ANON_VMA,
     BUG_NONE,
-    LOG_ANON_VMAS,
     NULL,
     PG_ANON,
-    RULE_FIX_MOVE_MERGE,
-    RULE_FIX_PROPAGATE,
-    RULE_MERGE_PRE_RMAP39,
-    RULE_PROPAGATE_ALL,
-    RULE_RMAP40,
     SIDE_ANON_DIFF,
     SIDE_FILE,
     SIDE_FLAGS,
@@ -36,39 +30,37 @@ from ..layout import (
     SIDE_PGOFF_ANON,
     SIDE_PGOFF_FILE,
     VM_ACCESS,
-    record,
 )
-from ..locks import LOCK_PREPARE, count_locks
-from ..log import log_row, log_vma_span
+from ..log import log_vma_span
+from . import rule_bits
 from .anon_vma_walk import page_referenced, try_to_unmap  # noqa: F401  (looked up by name: `interface`)
+from .description import Pool, Scheme
+from .heads import (
+    ANON_VMA,
+    HEAD_GLOB,
+    alloc_head,
+    free_head,
+    heads_have_room,
+    list_grew,
+    list_shrank,
+    settle_heads,
+    touch_head,
+)
 from .interface import register_scheme
-from .listhead import list_add, list_add_tail, list_del
+from .listhead import list_add, list_add_tail, list_del, list_members
 from .members import (
-    drop_members,
+    MEMBER,
     member_add_page,
     member_drop_page,
     member_link,
     member_unlink,
-    settle_members,
+    rehash_members,
 )
+from .walk_index import forget_index
 
-ANON_VMA = record(
-    "id",
-    "head",  # first vma of the list. While free: next free row
-    "n_vmas",
-    "peak_vmas",
-    "n_pages",  # pages with mapcount above 0 whose mapping it is
-    "peak_pages",
-    "pages_ever",
-    "walks",
-    "vmas_visited",
-    "allocated_event",
-    "allocated_ts",
-    "allocated_by",  # op
-    "proc",
-    "first_member",
-    "touched",  # on the list of those whose peaks are to be looked at when the event is over
-    "touched_next",
+RULE_FIX_PROPAGATE, RULE_PROPAGATE_ALL, RULE_FIX_MOVE_MERGE, RULE_RMAP40, RULE_MERGE_PRE_RMAP39 = (
+    rule_bits("anon_vma", {rule})
+    for rule in ("fix_propagate", "propagate_all", "fix_move_merge", "rmap40", "merge_pre_rmap39")
 )
 
 # Sizes of an anon_vma and of what it adds to a vma, SMP: lock and two list words; two list words and a pointer.
@@ -83,106 +75,6 @@ class AnonVmaTables(NamedTuple):
     member: Any  # MEMBER records
 
 
-@kernel
-def _list_grew(s, anon_vma):
-    """Bring the list's length, and the longest of all, up to date after a vma came onto it."""
-    glob = s.glob[0]
-    a = s.rmap.anon_vma[anon_vma]
-    a.n_vmas += 1
-    s.ints[glob.lengths_base + a.n_vmas] += 1
-    if a.n_vmas > 1:
-        s.ints[glob.lengths_base + a.n_vmas - 1] -= 1
-    if a.n_vmas > glob.longest_now:
-        glob.longest_now = a.n_vmas
-    _touch(s, anon_vma)
-
-
-@kernel
-def _list_shrank(s, anon_vma):
-    """Bring the list's length, and the longest of all, up to date before a vma leaves it.
-
-    The longest can shrink by one at most: this list is then the next longest.
-    """
-    glob = s.glob[0]
-    a = s.rmap.anon_vma[anon_vma]
-    s.ints[glob.lengths_base + a.n_vmas] -= 1
-    if a.n_vmas == glob.longest_now and s.ints[glob.lengths_base + a.n_vmas] == 0:
-        glob.longest_now -= 1
-    a.n_vmas -= 1
-    if a.n_vmas > 0:
-        s.ints[glob.lengths_base + a.n_vmas] += 1
-
-
-@kernel
-def _touch(s, anon_vma):
-    """Remember to look at the peaks of this anon_vma when the event is over."""
-    a = s.rmap.anon_vma[anon_vma]
-    if a.touched == 0:
-        a.touched = 1
-        a.touched_next = s.glob[0].touched_anon_vma
-        s.glob[0].touched_anon_vma = anon_vma
-
-
-@kernel
-def _alloc_anon_vma(s, proc):
-    glob = s.glob[0]
-    row = glob.anon_vma_free
-    if row != NULL:
-        glob.anon_vma_free = s.rmap.anon_vma[row].head
-        glob.anon_vma_n_free -= 1
-    else:
-        row = glob.anon_vma_top
-        glob.anon_vma_top += 1
-    glob.anon_vma_id += 1
-    glob.anon_vmas_allocated += 1
-    count_locks(s, LOCK_PREPARE, 0, 0, 1, NULL)
-    a = s.rmap.anon_vma[row]
-    a.id = glob.anon_vma_id
-    a.head = NULL
-    a.n_vmas = 0
-    a.peak_vmas = 0
-    a.n_pages = 0
-    a.peak_pages = 0
-    a.pages_ever = 0
-    a.walks = 0
-    a.vmas_visited = 0
-    a.allocated_event = glob.event
-    a.allocated_ts = glob.ts
-    a.allocated_by = glob.op
-    a.proc = proc
-    a.first_member = NULL
-    return row
-
-
-@kernel
-def _free_anon_vma(s, anon_vma):
-    """Free an anon_vma whose list is empty; pages that still point to it dangle."""
-    glob = s.glob[0]
-    drop_members(s, anon_vma)
-    a = s.rmap.anon_vma[anon_vma]
-    at = log_row(s, LOG_ANON_VMAS)
-    log = s.log
-    log[at] = a.id
-    log[at + 1] = a.allocated_event
-    log[at + 2] = a.allocated_ts
-    log[at + 3] = a.allocated_by
-    log[at + 4] = a.proc
-    log[at + 5] = glob.event
-    log[at + 6] = glob.ts
-    log[at + 7] = a.peak_vmas
-    log[at + 8] = a.peak_pages
-    log[at + 9] = a.pages_ever
-    log[at + 10] = a.walks
-    log[at + 11] = a.vmas_visited
-    glob.anon_vmas_freed += 1
-    if a.pages_ever == 0:
-        glob.anon_vmas_never_used += 1
-    a.id = 0
-    a.head = glob.anon_vma_free
-    glob.anon_vma_free = anon_vma
-    glob.anon_vma_n_free += 1
-
-
 def anon_vma_prepare(s, vma):
     """Give a vma an anon_vma if it has none: one of its own; neighbours are not looked at.
 
@@ -192,7 +84,7 @@ def anon_vma_prepare(s, vma):
     if s.vma[vma].anon_vma == NULL:
         anon_vma = _find_mergeable_anon_vma(s, vma) if s.glob[0].rules & RULE_RMAP40 else NULL
         if anon_vma == NULL:
-            anon_vma = _alloc_anon_vma(s, s.mm[s.vma[vma].mm].owner)
+            anon_vma = alloc_head(s, s.mm[s.vma[vma].mm].owner)
         _adopt(s, vma, anon_vma)
 
 
@@ -202,7 +94,7 @@ def _adopt(s, vma, anon_vma):
     log_vma_span(s, vma)
     s.vma[vma].anon_vma = anon_vma
     list_add(s, anon_vma, vma)
-    _list_grew(s, anon_vma)
+    list_grew(s, anon_vma)
     member_link(s, vma)
 
 
@@ -233,7 +125,7 @@ def _same_but_access(s, vma, neighbour):
     ].file
 
 
-def anon_vma_link(s, vma):
+def anon_vma_link(s, vma, source):
     """Put a vma that was copied from another at the head of the list, if it has an anon_vma.
 
     Source: rmap 39, mm/rmap.c, ``anon_vma_link``, ``__anon_vma_link``.
@@ -241,7 +133,7 @@ def anon_vma_link(s, vma):
     anon_vma = s.vma[vma].anon_vma
     if anon_vma != NULL:
         list_add(s, anon_vma, vma)
-        _list_grew(s, anon_vma)
+        list_grew(s, anon_vma)
         member_link(s, vma)
 
 
@@ -252,8 +144,9 @@ def anon_vma_fork(s, vma, parent):
     """
     anon_vma = s.vma[vma].anon_vma
     if anon_vma != NULL:
+        s.glob[0].fork_insertions += 1
         list_add(s, anon_vma, vma)
-        _list_grew(s, anon_vma)
+        list_grew(s, anon_vma)
         member_link(s, vma)
 
 
@@ -271,13 +164,13 @@ def anon_vma_merge(s, vma, next_vma):
     elif s.vma[vma].anon_vma == NULL:
         s.vma[vma].anon_vma = anon_vma
         list_add_tail(s, anon_vma, vma, next_vma)
-        _list_grew(s, anon_vma)
+        list_grew(s, anon_vma)
         member_link(s, vma)
     list_del(s, anon_vma, next_vma)
-    _list_shrank(s, anon_vma)
+    list_shrank(s, anon_vma)
     member_unlink(s, next_vma)
     if s.rmap.anon_vma[anon_vma].head == NULL:  # two heads joined: only before rmap 39
-        _free_anon_vma(s, anon_vma)
+        free_head(s, anon_vma)
 
 
 def anon_vma_shift(s, importer, exporter):
@@ -291,7 +184,7 @@ def anon_vma_shift(s, importer, exporter):
             _adopt(s, importer, anon_vma)
 
 
-def anon_vma_moved(s, vma, anon_vma):
+def anon_vma_moved(s, vma, source, anon_vma):
     """Let the vma that moved pages go to have their anon_vma: not in rmap 39 (defect D2)."""
     if s.glob[0].rules & RULE_FIX_MOVE_MERGE:
         if s.vma[vma].anon_vma == NULL and anon_vma != NULL:
@@ -306,10 +199,10 @@ def anon_vma_unlink(s, vma):
     anon_vma = s.vma[vma].anon_vma
     if anon_vma != NULL:
         list_del(s, anon_vma, vma)
-        _list_shrank(s, anon_vma)
+        list_shrank(s, anon_vma)
         member_unlink(s, vma)
         if s.rmap.anon_vma[anon_vma].head == NULL:
-            _free_anon_vma(s, anon_vma)
+            free_head(s, anon_vma)
 
 
 def anon_vmas_compatible(s, a, b):
@@ -319,7 +212,7 @@ def anon_vmas_compatible(s, a, b):
     return a == NULL or b == NULL or a == b
 
 
-def merge_side(s, vma, flags, file, anon_vma, pgoff_fits):
+def merge_side(s, vma, flags, file, origin, pgoff_fits):
     """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
 
     Source: rmap 39, mm/mmap.c, ``is_mergeable_vma``, ``can_vma_merge_before``, ``can_vma_merge_after``. The tests
@@ -332,6 +225,7 @@ def merge_side(s, vma, flags, file, anon_vma, pgoff_fits):
         return SIDE_FILE
     if s.glob[0].rules & RULE_MERGE_PRE_RMAP39:  # no test of the anon_vma, and none of an anonymous pgoff
         return SIDE_OK if file == 0 or pgoff_fits else SIDE_PGOFF_FILE
+    anon_vma = s.vma[origin].anon_vma if origin != NULL else NULL
     if not (anon_vma == NULL or v.anon_vma == NULL or anon_vma == v.anon_vma):
         return SIDE_ANON_DIFF
     if not pgoff_fits:
@@ -355,7 +249,7 @@ def anon_rmap_bug(s, page, vma, vpn):
     return BUG_NONE
 
 
-def page_add_anon_rmap(s, page, vma, vpn):
+def page_add_anon_rmap(s, page, vma, vpn, exclusive):
     """Count one more pte of `page`, at `vpn` in `vma`; the first one decides mapping and index.
 
     Source: rmap 39, mm/rmap.c, ``page_add_anon_rmap``; its BUG_ONs are `anon_rmap_bug`.
@@ -363,7 +257,7 @@ def page_add_anon_rmap(s, page, vma, vpn):
     p = s.page[page]
     v = s.vma[vma]
     if v.anon_vma == NULL:  # reached only before rmap 39, where `anon_rmap_bug` lets everything pass
-        _adopt(s, vma, _alloc_anon_vma(s, s.mm[v.mm].owner))
+        _adopt(s, vma, alloc_head(s, s.mm[v.mm].owner))
     if p.mapcount == 0:
         a = s.rmap.anon_vma[v.anon_vma]
         if p.mapping_id != a.id:  # else it comes back: counted before
@@ -373,18 +267,18 @@ def page_add_anon_rmap(s, page, vma, vpn):
         p.mapping_id = a.id
         p.index = v.pgoff + (vpn - v.start)
         a.n_pages += 1
-        _touch(s, v.anon_vma)
+        touch_head(s, v.anon_vma)
     p.mapcount += 1
     member_add_page(s, page, vma)
 
 
-def page_dup_rmap(s, page, vma):
+def page_dup_rmap(s, page, vma, vpn):
     """Count one more pte of `page`, in the child's `vma`, without a check (``page_dup_rmap``)."""
     s.page[page].mapcount += 1
     member_add_page(s, page, vma)
 
 
-def page_remove_rmap(s, page, vma):
+def page_remove_rmap(s, page, vma, vpn):
     """Count one pte of `page`, in `vma`, less; the last one clears PG_anon and the mapping.
 
     Source: rmap 39, mm/rmap.c, ``page_remove_rmap``. The id of the mapping stays, to tell a page that comes back.
@@ -398,10 +292,6 @@ def page_remove_rmap(s, page, vma):
             a.n_pages -= 1
         p.pg_flags &= ~PG_ANON
         p.mapping = NULL
-
-
-def page_reused(s, page, vma):
-    """Do nothing: a reused page stays with its anon_vma."""
 
 
 def page_reachable(s, page, vma, vpn):
@@ -426,18 +316,54 @@ def page_reachable(s, page, vma, vpn):
 def settle_peaks(s):
     """Bring peaks and overhead up to date when an event is over."""
     glob = s.glob[0]
-    anon_vma = glob.touched_anon_vma
-    while anon_vma != NULL:
-        a = s.rmap.anon_vma[anon_vma]
-        a.touched = 0
-        a.peak_vmas = max(a.peak_vmas, a.n_vmas)
-        a.peak_pages = max(a.peak_pages, a.n_pages)
-        anon_vma = a.touched_next
-    glob.touched_anon_vma = NULL
-    settle_members(s)
+    settle_heads(s)
     objects = glob.anon_vmas_allocated - glob.anon_vmas_freed + glob.vmas_live
     glob.overhead_i386 = BYTES_I386 * objects
     glob.overhead_x86_64 = BYTES_X86_64 * objects
 
 
-register_scheme(AnonVmaTables, sys.modules[__name__])
+def vma_init(s, vma):
+    """Let a new vma be counted nowhere yet."""
+    s.vma[vma].member = NULL
+
+
+def head_id(s, anon_vma):
+    """Return the id of an anon_vma, 0 for NULL."""
+    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
+
+
+def anon_vma_id(s, vma):
+    """Return the id of the vma's anon_vma, or 0."""
+    anon_vma = s.vma[vma].anon_vma
+    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
+
+
+def state_may_change(s):
+    """Drop the index of a list: what it rests on may change."""
+    if s.glob[0].index_wanted != NULL:
+        forget_index(s)
+
+
+def rehash_rmap(s):
+    """Put all members into their hash."""
+    rehash_members(s)
+
+
+def rmap_has_room(s, n_vmas, n_new_vmas, n_pages, n_ptes, few):
+    """Return whether there is room for the anon_vmas and members of an event."""
+    return heads_have_room(s, n_vmas, n_new_vmas, n_pages, few)
+
+
+SCHEME = Scheme(
+    tables=AnonVmaTables,
+    pools={"anon_vma": Pool(ANON_VMA), "member": Pool(MEMBER)},
+    hashes=("member",),
+    glob_fields=HEAD_GLOB,
+    vma_fields=("anon_next", "anon_prev", "member"),
+    heads="anon_vma",
+    members="member",
+    layout_rule="merge_pre_rmap39",
+    counts_locks=True,
+    list_members=list_members,
+)
+register_scheme(SCHEME, sys.modules[__name__])

@@ -205,7 +205,7 @@ def _visit_vmas(s, page, first, purpose, slot, force):
         if purpose == PURPOSE_REFERENCED:
             young += page_referenced_one(s, at)
         else:
-            outcome = try_to_unmap_one(s, page, current, at, slot, force)
+            outcome = try_to_unmap_one(s, page, current, vpn, at, slot, force)
             if outcome != WALK_AGAIN:
                 break
         left -= 1
@@ -230,7 +230,8 @@ def _look_up_mappers(s, page, column, purpose, slot, force):
             young += page_referenced_one(s, mapper_pte(s, last))
         else:
             vma = mapper_vma(s, last)
-            outcome = try_to_unmap_one(s, page, vma, mapper_pte(s, last), slot, force)
+            vpn = s.vma[vma].start + (s.page[page].index - s.vma[vma].pgoff)
+            outcome = try_to_unmap_one(s, page, vma, vpn, mapper_pte(s, last), slot, force)
             if outcome != WALK_AGAIN:
                 break
             mapper_unmapped(s, page, last)
@@ -266,7 +267,7 @@ def page_referenced_one(s, at):
 
 
 @kernel
-def try_to_unmap_one(s, page, vma, at, slot, force):
+def try_to_unmap_one(s, page, vma, vpn, at, slot, force):
     """Turn a pte of `page` into an entry of `slot`; return WALK_AGAIN, or why it may not be (``try_to_unmap_one``)."""
     glob = s.glob[0]
     v = s.vma[vma]
@@ -283,5 +284,5 @@ def try_to_unmap_one(s, page, vma, at, slot, force):
     s.slot[slot].map += 1
     s.mm[v.mm].rss -= 1
     glob.mapped_ptes -= 1
-    page_remove_rmap(s, page, vma)
+    page_remove_rmap(s, page, vma, vpn)
     return WALK_AGAIN

@@ -198,3 +198,11 @@ def settle_members(s):
         m.pages_peak = max(m.pages_peak, m.pages)
         member = m.touched_next
     glob.touched_member = NULL
+
+
+@kernel
+def rehash_members(s):
+    """Put all members into their hash, which is empty."""
+    for member in range(1, s.glob[0].member_top):
+        if s.rmap.member[member].anon_vma != NULL:
+            hash_member(s, member)

@@ -24,7 +24,6 @@ from ..invariants import (
     FREE_ROW,
     HASH_COUNT,
     HASH_ENTRY,
-    HASH_MEMBERS,
     INDEX,
     LIST_EMPTY,
     LIST_LENGTH,
@@ -37,8 +36,8 @@ from ..invariants import (
     MEMBER_ROW,
     MEMBER_VMAS,
     NO_ANON_VMA,
-    POOL_ANON_VMA,
-    POOL_MEMBER,
+    OWN_HASH,
+    OWN_POOL,
     SHARED_ANON_VMA,
     UNMAPPED_MAPPING,
     UNREACHABLE,
@@ -48,10 +47,11 @@ from ..invariants import (
 from ..layout import NULL, PG_ANON, PG_ANON_KIND, VM_SHARED, State, record
 from ..table import Table
 from ..validate_pools import validate_top
-from .anon_vma import AnonVmaTables
+from .anon_vma import SCHEME
 from .interface import register_checks
 from .members import member_bucket
 
+POOL_ANON_VMA, POOL_MEMBER = OWN_POOL, OWN_POOL + 1
 ANON_VMA_CENSUS = record("pages")  # mapped pages whose mapping it is
 MEMBER_CENSUS = record(
     "vmas",
@@ -232,14 +232,14 @@ def _validate_member_hash(s, c):
         member = s.ints[glob.member_base + bucket]
         while member != NULL:
             if member < 1 or member >= glob.member_top or c.rmap.member[member].met == 0:
-                tell(c, HASH_ENTRY, HASH_MEMBERS, bucket, 0, 0, 0, 0)
+                tell(c, HASH_ENTRY, OWN_HASH, bucket, 0, 0, 0, 0)
                 break
             m = s.rmap.member[member]
             if (
                 c.rmap.member[member].hashed
                 or member_bucket(s, m.anon_vma, m.proc) != glob.member_base + bucket
             ):
-                tell(c, HASH_ENTRY, HASH_MEMBERS, bucket, 0, 0, 0, 0)
+                tell(c, HASH_ENTRY, OWN_HASH, bucket, 0, 0, 0, 0)
                 break
             c.rmap.member[member].hashed = 1
             member = m.hash_next
@@ -250,7 +250,7 @@ def _validate_member_hash(s, c):
             hashed += c.rmap.member[member].hashed
     compare(c, FIGURE, FIGURE_MEMBERS, glob.n_members, live)
     if hashed != live:
-        tell(c, HASH_COUNT, HASH_MEMBERS, 0, 0, 0, live, hashed)
+        tell(c, HASH_COUNT, OWN_HASH, 0, 0, 0, live, hashed)
 
 
 @kernel
@@ -377,4 +377,4 @@ def _validate_mapping(s, c, page):
         tell(c, DANGLING, np.int64(p.serial), 0, np.int64(p.proc), p.first_vpn, np.int64(p.mapping_id), 0)
 
 
-register_checks(AnonVmaTables, sys.modules[__name__])
+register_checks(SCHEME, sys.modules[__name__])
