@@ -7,7 +7,8 @@ Plain objects, lists and dicts, written from the specification of the operations
     naive_rmap      anon_vma lists, mappings of pages, walks; the state of the replay
     naive_memory    ptes, faults, swap, reclaim
     naive_files     walks and reclaim of file pages
-    naive_layout    merge, split, munmap, mprotect, mremap, fork
+    naive_layout    merge, split, munmap, mprotect, fork
+    naive_mremap    mremap
     naive           rows of the event table become calls of these
     naive_results   state, summary and result tables, told from the state
     naive_checks    the invariants
@@ -35,7 +36,7 @@ from anonvma_trace.events import (
 )
 
 from .naive_checks import findings, violations
-from .naive_layout import NaiveLayout
+from .naive_mremap import NaiveMremap
 from .naive_objects import RULES, RWX, KernelBug, Page, PresentPte, Process, SwapPte
 from .naive_results import NaiveResults
 
@@ -67,7 +68,7 @@ def prot_flags(prot):
     return {name for name, bit in RWX.items() if prot & bit}
 
 
-class NaiveReplay(NaiveResults, NaiveLayout):
+class NaiveReplay(NaiveResults, NaiveMremap):
     """Replay rows of the event table one by one under the scheme `anon_vma`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The slow model's `mmap.c`, `mprotect.c`, `mremap.c`, `madvise.c`, `mlock.c` and `fork.c`."""
+"""The slow model's `mmap.c`, `mprotect.c`, `madvise.c`, `mlock.c` and `fork.c`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ class NaiveLayout(NaiveFiles):
     """What changes the vmas of an mm."""
 
     special = SPECIAL  # flags that keep a range from merging
-    refuses_spans = True  # mremap refuses to move a range of several vmas
 
     # ---- vmas and mms come and go
 
@@ -367,86 +366,3 @@ class NaiveLayout(NaiveFiles):
         grow = v.start - vpn
         v.start, v.pgoff = vpn, v.pgoff - grow
         self.borders_changed(v)
-
-    # ---- mremap
-
-    def do_mremap(self, mm, old, old_len, new, new_len, dontunmap):
-        if new == old:
-            self._mremap_in_place(mm, old, old_len, new_len)
-            return
-        self.do_munmap(mm, new, new + new_len)
-        if old_len > new_len:
-            self.do_munmap(mm, old + new_len, old + old_len)
-            old_len = new_len
-        v = mm.vma_at(old)
-        if v is None or (new_len > old_len and old + old_len <= v.end and "DONTEXPAND" in v.flags):
-            return
-        if old + old_len <= v.end:
-            self._move_vma(v, old, old_len, new, new_len, dontunmap)
-        elif new_len > old_len:
-            self.counts["mremap_efault_span"] += 1
-        else:
-            self.counts["span_forced"] += self.refuses_spans
-            self._move_pieces(mm, old, old_len, new, dontunmap)
-
-    def _mremap_in_place(self, mm, old, old_len, new_len):
-        if new_len <= old_len:
-            self.do_munmap(mm, old + new_len, old + old_len)
-            return
-        self.do_munmap(mm, old + old_len, old + new_len)
-        v = mm.vma_at(old)
-        if v is None:
-            return
-        if old + old_len > v.end:
-            self.counts["mremap_efault_span"] += 1
-            return
-        if "DONTEXPAND" in v.flags:
-            return
-        assert v.end == old + old_len
-        self.grow_in_place(v, old + new_len)
-        if "LOCKED" in v.flags:
-            self.make_pages_present(v, old + old_len, old + new_len)
-
-    def grow_in_place(self, v, end):
-        """Let a vma end further up; nobody asks the neighbour there."""
-        self.vma_adjust(v, v.start, end, v.pgoff)
-
-    def _move_pieces(self, mm, old, length, new, dontunmap):
-        """Move a range that the kernel would refuse, because the recording says that it moved."""
-        at = old
-        while at < old + length:
-            v = mm.find_vma(at)
-            if v is None or v.start >= old + length:
-                return
-            start, end = max(at, v.start), min(v.end, old + length)
-            self._move_vma(v, start, end - start, new + (start - old), end - start, dontunmap)
-            at = end
-
-    def _move_vma(self, v, old, old_len, new, new_len, dontunmap):
-        mm = v.mm
-        locked = "LOCKED" in v.flags
-        self._copy_vma(v, new, new + new_len, v.index_of(old))
-        for vpn in mm.vpns_with_pte(old, old + old_len):
-            assert new + (vpn - old) not in mm.ptes
-            self.move_pte(mm.vma_at(vpn), vpn, new + (vpn - old))
-        if dontunmap:
-            self.left_behind(mm, old, old + old_len)
-        else:
-            self.do_munmap(mm, old, old + old_len)
-        if locked and new_len > old_len:
-            self.make_pages_present(mm.vma_at(new), new + old_len, new + new_len)
-
-    def left_behind(self, mm, start, end):
-        """A move without unmap leaves the old range, empty."""
-
-    def _copy_vma(self, v, start, end, pgoff):
-        mm, anon_vma = v.mm, v.anon_vma
-        if v.file is None and anon_vma is None:
-            pgoff = start
-        prev = mm.before(start)
-        merged = self.vma_merge(mm, prev, start, end, v.flags, anon_vma, v.file, pgoff, source=v)
-        if not merged:
-            self._new_vma(mm, start, end, v.flags, pgoff, v.file, v)
-            return
-        self.anon_vma_moved(merged, v)
-        self._look_for_loss(merged, anon_vma)
