@@ -17,7 +17,7 @@ import re
 
 import numpy as np
 
-from . import line_scanner as scanner
+from . import scanner
 from .losses import LossLog
 from .native_block import Names
 from .native_events import KIND_LOST

@@ -1,15 +1,11 @@
-"""Compiled: what the line scanner found, line by line, to the columns of a `NativeBlock`.
-
-All compiled functions here call only each other, so that the on-disk cache, which looks at one file, is never
-stale.
-"""
+"""What the line scanner found, line by line, to the columns of a `NativeBlock`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import line_scanner as scanner
-from .compiling import cached_njit
+from ..compiling import entry_point
+from . import scanner
 from .native_events import MAX_ARGS
 
 LOWEST_KIND = -4
@@ -19,31 +15,13 @@ LOWEST_KIND = -4
 KIND, LINE, TID, TGID, CPU, TS, FOUND, TEXT, COMM = range(9)
 N_COLUMNS = 9
 
-# The scanner's columns (constants are compiled in).
-_TID, _TGID, _CPU, _TS, _KIND, _TEXT_END, _COMM_BEGIN = 0, 1, 2, 3, 4, 6, 7
+# The scanner's columns: compiled code knows numbers, not modules.
+_TID, _TGID, _CPU, _TS, _KIND = scanner.TID, scanner.TGID, scanner.CPU, scanner.TS, scanner.KIND
+_TEXT_END, _COMM_BEGIN = scanner.TEXT_END, scanner.COMM_BEGIN
 _HAS_TEXT, _HAS_COMM = 1, 2
 
-assert (scanner.TID, scanner.TGID, scanner.CPU, scanner.TS, scanner.KIND) == (_TID, _TGID, _CPU, _TS, _KIND)
-assert (scanner.TEXT_END, scanner.COMM_BEGIN) == (_TEXT_END, _COMM_BEGIN)
 
-
-@cached_njit(nogil=True)
-def _count(rows, counts):
-    for line in range(len(rows)):
-        counts[rows[line, _KIND] - LOWEST_KIND] += 1
-
-
-@cached_njit(nogil=True)
-def _find(rows, wanted, found):
-    n_found = np.int64(0)
-    for line in range(len(rows)):
-        if wanted[rows[line, _KIND] - LOWEST_KIND]:
-            found[n_found] = line
-            n_found += 1
-    return n_found
-
-
-@cached_njit(nogil=True)
+@entry_point
 def _take(rows, args, lines, first_line, columns, kept_args, texts):
     for event in range(len(lines)):
         line = lines[event]
@@ -66,14 +44,12 @@ def count_kinds(rows: np.ndarray, n_kinds: int) -> np.ndarray:
 
     Parameters
     ----------
-    rows : ndarray of int64, shape (n_lines, line_scanner.N_COLUMNS)
-        As `line_scanner.scan_lines` fills it.
+    rows : ndarray of int64, shape (n_lines, scanner.N_COLUMNS)
+        As `scanner.scan_lines` fills it.
     n_kinds : int
         Kinds that are not negative.
     """
-    counts = np.zeros(n_kinds - LOWEST_KIND, dtype=np.int64)
-    _count(rows, counts)
-    return counts
+    return np.bincount(rows[:, _KIND] - LOWEST_KIND, minlength=n_kinds - LOWEST_KIND)
 
 
 def lines_of_kinds(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -81,12 +57,11 @@ def lines_of_kinds(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    rows : ndarray of int64, shape (n_lines, line_scanner.N_COLUMNS)
+    rows : ndarray of int64, shape (n_lines, scanner.N_COLUMNS)
     wanted : ndarray of bool
         For each kind, from `LOWEST_KIND` on, whether its lines are wanted.
     """
-    found = np.empty(len(rows), dtype=np.int64)
-    return found[: _find(rows, wanted, found)]
+    return np.flatnonzero(wanted[rows[:, _KIND] - LOWEST_KIND])
 
 
 def take_events(
@@ -97,7 +72,7 @@ def take_events(
     Parameters
     ----------
     rows, args : ndarray of int64
-        As `line_scanner.scan_lines` fills them.
+        As `scanner.scan_lines` fills them.
     lines : ndarray of int64
     first_line : int
         Number of the text's first line.

@@ -16,6 +16,9 @@ import numpy as np
 MAX_ARGS = 6
 """Numbers kept of one event; no system call has more arguments."""
 
+PID_MAX_LIMIT = 4 * 1024 * 1024
+"""Highest tid (include/linux/threads.h): the tables of the stages behind are as large as the tids."""
+
 
 class Form(IntEnum):
     """How a field's value is written."""

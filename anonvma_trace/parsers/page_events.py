@@ -1,7 +1,6 @@
 """Compiled: goes through page events and finds the page that each fault took, and those that reclaim took.
 
-All compiled functions here call only each other, so that the on-disk cache, which looks at one file, is never
-stale. `page_join` says what is done and why.
+`page_join` says what is done and why.
 """
 
 from __future__ import annotations
@@ -10,25 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiling import cached_njit
+from ..compiling import entry_point, kernel
 from .native_events import PAGE_FAMILIES, WORD_BITS, Family
 
 PFN_LIMIT = 1 << 46
 
-# Numbers of native_events, for the compiled loop (constants are compiled in).
-_FAULT_USER, _FAULT_KERNEL, _MARK, _LOST, _IMAGE = 1, 2, 10, 11, 12
-_PAGE_ALLOC, _PAGE_FREE, _RSS_STAT, _PAGE_WRITE, _SCAN = 13, 14, 15, 16, 17
-_HIGHUSER_MOVABLE, _GFP_WRITE, _GFP_NORETRY, _SWAPENTS, _WB_ANON = 1, 2, 4, 8, 16
+# Plain numbers: the compiler takes longer over an enumeration.
+_FAULT_USER, _FAULT_KERNEL = int(Family.FAULT_USER), int(Family.FAULT_KERNEL)
+_MARK, _LOST, _IMAGE = int(Family.MARK), int(Family.LOST), int(Family.IMAGE)
+_PAGE_ALLOC, _PAGE_FREE, _RSS_STAT, _PAGE_WRITE, _SCAN = (int(family) for family in PAGE_FAMILIES)
+_HIGHUSER_MOVABLE, _GFP_WRITE = WORD_BITS["GFP_HIGHUSER_MOVABLE"], WORD_BITS["__GFP_WRITE"]
+_GFP_NORETRY, _SWAPENTS = WORD_BITS["__GFP_NORETRY"], WORD_BITS["MM_SWAPENTS"]
+_WB_ANON = WORD_BITS["RECLAIM_WB_ANON"]
 _MIGRATE_MOVABLE = 1
 _MAX_ORDER = 10
 _HAS_MEMBER = 1 << 4  # rss_stat printed `member`, the number of its type
 _MEMBER_SWAPENTS = 2
 _WRITE_BIT = 2  # of error_code: X86_PF_WRITE
-
-assert (_FAULT_USER, _FAULT_KERNEL) == (Family.FAULT_USER, Family.FAULT_KERNEL)
-assert (_MARK, _LOST, _IMAGE) == (Family.MARK, Family.LOST, Family.IMAGE)
-assert (_PAGE_ALLOC, _PAGE_FREE, _RSS_STAT, _PAGE_WRITE, _SCAN) == PAGE_FAMILIES
-assert list(WORD_BITS.values())[:5] == [_HIGHUSER_MOVABLE, _GFP_WRITE, _GFP_NORETRY, _SWAPENTS, _WB_ANON]
 
 # Columns of the table of threads: the fault that may still get its page.
 SEQ = 0  # its number; 0 for none
@@ -44,7 +41,7 @@ _N_ALLOCATING, _N_NAMED, _N_READ_AHEAD, _N_WRITTEN, _N_WRITTEN_NAMED, _N_CLEAN =
 N_COUNTS = 6
 
 
-@cached_njit()
+@kernel
 def _place_of(keys, key):
     """Return where `key` (not negative) is in a table, or the free place where it would be."""
     mask = len(keys) - 1
@@ -55,7 +52,7 @@ def _place_of(keys, key):
     return at
 
 
-@cached_njit()
+@entry_point
 def _fill(old_keys, old_values, keys, values):
     used = 0
     for row in range(len(old_keys)):
@@ -116,7 +113,7 @@ class PageState(NamedTuple):
     counts: np.ndarray
 
 
-@cached_njit()
+@kernel
 def _complete(state, tid, faults, pfns, n_faults):
     """Close the open fault of a thread; one that has a page goes to the results. Return how many those are."""
     thread, counts = state.threads[tid], state.counts
@@ -133,7 +130,7 @@ def _complete(state, tid, faults, pfns, n_faults):
     return n_faults
 
 
-@cached_njit()
+@kernel
 def _set_page(state, thread, pfn):
     """Let the open fault of a thread have page `pfn` (0: none) instead of the one it had."""
     if thread[_PFN] != 0:
@@ -144,14 +141,14 @@ def _set_page(state, thread, pfn):
         state.keys[at], state.values[at] = pfn + 1, thread[SEQ]
 
 
-@cached_njit()
+@kernel
 def _forget(state, pfn, order):
     """Drop what a page, or a block of pages, was."""
     for each in range(pfn, pfn + (1 << min(order, _MAX_ORDER))):
         state.values[_place_of(state.keys, each)] = 0
 
 
-@cached_njit()
+@kernel
 def _page_alloc(state, thread, pfn, order, migratetype, gfp, lost_seq):
     """Take in mm_page_alloc: the page may be that of the thread's open fault."""
     _forget(state, pfn, order)
@@ -166,7 +163,7 @@ def _page_alloc(state, thread, pfn, order, migratetype, gfp, lost_seq):
     _set_page(state, thread, pfn)
 
 
-@cached_njit()
+@kernel
 def _page_free(state, thread, pfn, order, lost_seq):
     """Take in mm_page_free; return 1 if it is a page of a fault that reclaim frees without having written it."""
     left = 0
@@ -179,7 +176,7 @@ def _page_free(state, thread, pfn, order, lost_seq):
     return left
 
 
-@cached_njit()
+@kernel
 def _page_write(state, pfn, lost_seq):
     """Take in mm_vmscan_write_folio of an anonymous page; return 1 if it is a page of a fault."""
     state.counts[_N_WRITTEN] += 1
@@ -191,7 +188,7 @@ def _page_write(state, pfn, lost_seq):
     return 1
 
 
-@cached_njit()
+@kernel
 def _rss_stat(state, thread, mm_id, of_current, size, lost_seq):
     """Take in the number of swap entries of an mm: more are made by reclaim, fewer by a swap-in (or a zap)."""
     at = _place_of(state.swap_keys, mm_id)
@@ -206,7 +203,7 @@ def _rss_stat(state, thread, mm_id, of_current, size, lost_seq):
             _set_page(state, thread, 0)  # which one it asked for is not told
 
 
-@cached_njit()
+@entry_point
 def follow_pages(family, tid, args, found, seq, shown, lost_seq, state, faults, pfns, left):
     """Go through a block.
 
@@ -263,7 +260,7 @@ def follow_pages(family, tid, args, found, seq, shown, lost_seq, state, faults, 
     return n_faults, lost_seq
 
 
-@cached_njit()
+@entry_point
 def complete_old(tids, oldest, state, faults, pfns):
     """Close the faults of `tids` that are older than event `oldest`; return how many have a page."""
     n_faults = 0

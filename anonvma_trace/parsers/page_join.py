@@ -156,6 +156,8 @@ class PageJoin:
 
     def finish(self) -> JoinedPages:
         """Take every fault for complete: the stream ended."""
+        if not len(self._open_tids):
+            return JoinedPages(_NONE, _NONE, _NONE)
         faults, frames = np.empty((2, len(self._open_tids)), dtype=np.int64)
         n_faults = complete_old(self._open_tids, np.iinfo(np.int64).max, self._state(), faults, frames)
         self._open_tids = _NONE

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import cached_njit
+from ..compiling import entry_point
 from .native_block import NativeBlock, concatenate
 from .native_events import Family, native_tables
 
-# Numbers of native_events.Family, for the compiled loop (constants are compiled in).
-_ENTER, _EXIT, _NEWTASK, _EXEC, _TASK_EXIT, _LOST = 3, 4, 5, 7, 8, 11
+# Plain numbers: the compiler takes longer over an enumeration.
+_ENTER, _EXIT, _LOST = int(Family.ENTER), int(Family.EXIT), int(Family.LOST)
+_NEWTASK, _EXEC, _TASK_EXIT = int(Family.NEWTASK), int(Family.EXEC), int(Family.TASK_EXIT)
 # Which of an event's first two numbers are tids.
 _TID_SLOTS = np.zeros((len(Family), 2), dtype=bool)
 _TID_SLOTS[[_NEWTASK, _TASK_EXIT, _EXEC], 0] = True
 _TID_SLOTS[_EXEC, 1] = True
 
-assert (_ENTER, _EXIT, _NEWTASK) == (Family.ENTER, Family.EXIT, Family.NEWTASK)
-assert (_EXEC, _TASK_EXIT, _LOST) == (Family.EXEC, Family.TASK_EXIT, Family.LOST)
 
-
-@cached_njit()
+@entry_point
 def _pair(kind, family, syscall, tid, cpu, args, seq, open_enter, lost_seq, enter_of):
     dropped = 0
     for event in range(len(kind)):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import line_scanner as scanner
+from . import scanner
 from .losses import LossLog
 from .native_block import NO_TIME, Names
 from .native_events import (

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ..arrow_arrays import numbers, strings
 from ..events import EVENT_SCHEMA, OPS
 from .native_block import Names
-from .row_kernels import convert_from, convert_used, number_anew
+from .row_kernels import number_anew
 from .row_table import (
     ADDR,
     CHILD,
@@ -85,16 +85,14 @@ class BatchMaker:
     def _plain(self, name: str, values: np.ndarray, lowest: int) -> pa.Array:
         if lowest == 0 and values.max() < 0:
             return self._only_nulls(name, len(values))
-        out, valid = _room(name, len(values))
-        return _array(name, out, valid, convert_from(values, lowest, out, valid))
+        return _array(name, values, None if lowest == _ANY else values >= lowest)
 
     def _of_operation(
         self, name: str, values: np.ndarray, ops: np.ndarray, used: np.ndarray, has_op: np.ndarray
     ) -> pa.Array:
         if not (used & has_op).any():
             return self._only_nulls(name, len(values))
-        out, valid = _room(name, len(values))
-        return _array(name, out, valid, convert_used(values, ops, used, out, valid))
+        return _array(name, values, used[ops])
 
     def _only_nulls(self, name: str, n_rows: int) -> pa.Array:
         if name not in self._nulls:
@@ -118,22 +116,19 @@ class _NamesInUse:
         in_use = np.empty(len(codes), dtype=np.int64)
         new = np.empty(len(codes), dtype=np.int64)
         n_used = number_anew(codes, self._places, self._batch, in_use, new)
-        out = np.empty(len(codes), dtype=np.int32)
-        valid = np.empty((len(codes) + 7) // 8, dtype=np.uint8)
-        n_null = convert_from(new, 0, out, valid)
-        buffers = [pa.py_buffer(valid) if n_null else None, pa.py_buffer(out)]
-        places = pa.Array.from_buffers(pa.int32(), len(out), buffers, n_null)
+        places = _array_of(pa.int32(), new, new >= 0)
         values = self._names.values
         dictionary = strings([values[number] for number in in_use[:n_used].tolist()])
         return pa.DictionaryArray.from_arrays(places, dictionary)
 
 
-def _room(name: str, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return memory for the values of a column, and for the bits that tell which of them are there."""
-    out = np.empty(n_rows, dtype=EVENT_SCHEMA.field(name).type.to_pandas_dtype())
-    return out, np.empty((n_rows + 7) // 8, dtype=np.uint8)
+def _array(name: str, values: np.ndarray, valid: np.ndarray | None) -> pa.Array:
+    return _array_of(EVENT_SCHEMA.field(name).type, values, valid)
 
 
-def _array(name: str, out: np.ndarray, valid: np.ndarray, n_null: int) -> pa.Array:
-    buffers = [pa.py_buffer(valid) if n_null else None, pa.py_buffer(out)]
-    return pa.Array.from_buffers(EVENT_SCHEMA.field(name).type, len(out), buffers, n_null)
+def _array_of(kind: pa.DataType, values: np.ndarray, valid: np.ndarray | None) -> pa.Array:
+    """Return a column of `values`; those that are not `valid` are null."""
+    out = values.astype(kind.to_pandas_dtype())
+    n_null = 0 if valid is None else len(values) - int(np.count_nonzero(valid))
+    bits = pa.py_buffer(np.packbits(valid, bitorder="little")) if valid is not None and n_null else None
+    return pa.Array.from_buffers(kind, len(out), [bits, pa.py_buffer(out)], n_null)

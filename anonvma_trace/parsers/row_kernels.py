@@ -1,27 +1,25 @@
 """Compiled: rows of the event table made, merged and turned into the columns of a batch.
 
-All compiled functions here call only each other, so that the on-disk cache, which looks at one file, is never
-stale. `row_table` and `row_batches` say what the numbers mean.
+`row_table` and `row_batches` say what the numbers mean.
 """
 
 from __future__ import annotations
 
-from .compiling import cached_njit
+from ..compiling import entry_point
 from .native_events import Family
 
-# Columns of `row_table` (constants are compiled in).
-KEY, TS, CPU, PID, TID, COMM, OP, ADDR = range(8)
-PGOFF, FILE, LINE, KERNEL, FRAME = 11, 12, 16, 17, 18
+# Columns of rows; `row_table` says what they hold.
+KEY, TS, CPU, PID, TID, COMM, OP, ADDR, LEN, PROT, FLAGS, PGOFF, FILE = range(13)
+NEW_ADDR, NEW_LEN, CHILD, LINE, KERNEL, FRAME = range(13, 19)
+N_ROW_COLUMNS = 19
 SUB_BITS = 24
 
 USER_END = 1 << 47
-_FAULT_USER, _FAULT_KERNEL = 1, 2  # of native_events.Family
+_FAULT_USER, _FAULT_KERNEL = int(Family.FAULT_USER), int(Family.FAULT_KERNEL)
 _WRITE_BIT = 2  # of error_code: X86_PF_WRITE
 
-assert (_FAULT_USER, _FAULT_KERNEL) == (Family.FAULT_USER, Family.FAULT_KERNEL)
 
-
-@cached_njit(nogil=True)
+@entry_point
 def fill_event_rows(rows, at, seq, ts, line, cpu, tid, pids, names):
     """Fill `rows`, shape (n_columns, len(at)), with when, where and by whom of the events `at`."""
     n_rows = len(at)
@@ -38,16 +36,7 @@ def fill_event_rows(rows, at, seq, ts, line, cpu, tid, pids, names):
         rows[PID, row], rows[COMM, row] = pids[at[row]], names[at[row]]
 
 
-@cached_njit(nogil=True)
-def is_sorted(keys):
-    """Tell whether no key is below the one before it."""
-    n_falls = 0  # no early return: the loop is done several rows at a time
-    for row in range(1, len(keys)):
-        n_falls += keys[row] < keys[row - 1]
-    return n_falls == 0
-
-
-@cached_njit(nogil=True)
+@entry_point
 def add_places(keys, others, equal_first, places):
     """Add to `places` how many of `others` come before each of `keys`, both ascending.
 
@@ -61,7 +50,7 @@ def add_places(keys, others, equal_first, places):
         places[row] += n_before
 
 
-@cached_njit(nogil=True)
+@entry_point
 def put(rows, places, merged):
     """Copy each of `rows` to its place in `merged`."""
     for column in range(len(rows)):
@@ -69,40 +58,7 @@ def put(rows, places, merged):
             merged[column, places[row]] = rows[column, row]
 
 
-@cached_njit(nogil=True)
-def convert_from(values, lowest, out, valid):
-    """Copy `values` to `out`; those below `lowest` are null. Fills bits of `valid`, returns how many are null."""
-    n_null = 0
-    for begin in range(0, len(values), 8):
-        bits = 0
-        for row in range(begin, min(begin + 8, len(values))):
-            value = values[row]
-            out[row] = value
-            if value >= lowest:
-                bits |= 1 << (row - begin)
-            else:
-                n_null += 1
-        valid[begin >> 3] = bits
-    return n_null
-
-
-@cached_njit(nogil=True)
-def convert_used(values, ops, used, out, valid):
-    """Copy `values` to `out`; those of operations that `used` does not name are null. As `convert_from`."""
-    n_null = 0
-    for begin in range(0, len(values), 8):
-        bits = 0
-        for row in range(begin, min(begin + 8, len(values))):
-            out[row] = values[row]
-            if used[ops[row]]:
-                bits |= 1 << (row - begin)
-            else:
-                n_null += 1
-        valid[begin >> 3] = bits
-    return n_null
-
-
-@cached_njit(nogil=True)
+@entry_point
 def number_anew(numbers, places, batch, in_use, out):
     """Give the names of a batch numbers from 0 on, in order of appearance; -1 stays.
 
@@ -136,7 +92,7 @@ def number_anew(numbers, places, batch, in_use, out):
     return n_used
 
 
-@cached_njit(nogil=True)
+@entry_point
 def find_faults(family, args, found, pids, at, left_out, unknown):
     """Find the faults that become rows.
 
@@ -174,7 +130,7 @@ def find_faults(family, args, found, pids, at, left_out, unknown):
     return n_at, n_kernel, n_gone, n_unknown
 
 
-@cached_njit(nogil=True)
+@entry_point
 def fill_faults(rows, at, family, args, op_of_read, op_of_write):
     """Fill operation, address and mode of the faults `at`."""
     for row in range(len(at)):

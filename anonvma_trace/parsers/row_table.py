@@ -12,22 +12,63 @@ from typing import TypeVar
 import numpy as np
 
 from ..events import OPS
-from . import row_kernels
 from .native_block import NativeBlock
-from .row_kernels import SUB_BITS, add_places, fill_event_rows, is_sorted, put
-
-KEY, TS, CPU, PID, TID, COMM, OP, ADDR, LEN, PROT, FLAGS, PGOFF, FILE = range(13)
-NEW_ADDR, NEW_LEN, CHILD, LINE, KERNEL, FRAME = range(13, 19)
-N_ROW_COLUMNS = 19
-
-assert tuple(range(8)) == (KEY, TS, CPU, PID, TID, COMM, OP, ADDR)
-assert (PGOFF, FILE, LINE, KERNEL, FRAME) == (
-    row_kernels.PGOFF,
-    row_kernels.FILE,
-    row_kernels.LINE,
-    row_kernels.KERNEL,
-    row_kernels.FRAME,
+from .row_kernels import (
+    ADDR,
+    CHILD,
+    COMM,
+    CPU,
+    FILE,
+    FLAGS,
+    FRAME,
+    KERNEL,
+    KEY,
+    LEN,
+    LINE,
+    N_ROW_COLUMNS,
+    NEW_ADDR,
+    NEW_LEN,
+    OP,
+    PGOFF,
+    PID,
+    PROT,
+    SUB_BITS,
+    TID,
+    TS,
+    add_places,
+    fill_event_rows,
+    put,
 )
+
+__all__ = [
+    "ADDR",
+    "CHILD",
+    "COMM",
+    "CPU",
+    "FILE",
+    "FLAGS",
+    "FRAME",
+    "KERNEL",
+    "KEY",
+    "LEN",
+    "LINE",
+    "NEW_ADDR",
+    "NEW_LEN",
+    "N_ROW_COLUMNS",
+    "OP",
+    "OP_CODE",
+    "PGOFF",
+    "PID",
+    "PROT",
+    "TID",
+    "TS",
+    "USED",
+    "event_rows",
+    "key",
+    "merge_rows",
+    "new_rows",
+    "seq_of",
+]
 
 IntOrArray = TypeVar("IntOrArray", int, np.ndarray)
 
@@ -88,13 +129,17 @@ def event_rows(
     return rows
 
 
+def _is_sorted(keys: np.ndarray) -> bool:
+    return bool((keys[1:] >= keys[:-1]).all())
+
+
 def merge_rows(parts: list[np.ndarray]) -> np.ndarray:
     """Return the rows of all parts in the order of their keys; at equal keys those of the earlier part first.
 
     Each row is copied once, to its place; most parts are in order already, which is looked at first.
     """
     parts = [part for part in parts if part.shape[1]]
-    orders = [None if is_sorted(part[KEY]) else np.argsort(part[KEY], kind="stable") for part in parts]
+    orders = [None if _is_sorted(part[KEY]) else np.argsort(part[KEY], kind="stable") for part in parts]
     if not parts:
         return new_rows(0)
     if len(parts) == 1 and orders[0] is None:

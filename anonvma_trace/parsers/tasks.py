@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import cached_njit
+from ..compiling import entry_point
 from .native_block import NativeBlock
 
 UNKNOWN, DEAD = 0, -1
@@ -13,7 +13,7 @@ UNKNOWN, DEAD = 0, -1
 NO_NAME = -1
 
 
-@cached_njit()
+@entry_point
 def _follow(tids, change_at, change_tid, change_value, value_of, values):
     """Fill `values` with the value of each event's tid; a change holds for the events after `change_at`."""
     change = 0

@@ -13,7 +13,7 @@ flags into one word, ``-R`` prints ``field=value`` for everything. Lost events a
 
 from __future__ import annotations
 
-from . import line_scanner as scanner
+from . import scanner
 from .losses import LossLog
 from .native_block import Names
 from .native_stream import NativeStream

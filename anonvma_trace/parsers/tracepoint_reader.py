@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import line_scanner as scanner
+from . import scanner
 from .line_columns import LOWEST_KIND, count_kinds, lines_of_kinds, take_events
 from .losses import PLACES_KEPT, LossLog
 from .native_block import NO_TIME, Names, NativeBlock
@@ -17,6 +17,7 @@ from .native_events import (
     KIND_RECORD,
     KIND_UNREADABLE,
     MAX_ARGS,
+    PID_MAX_LIMIT,
     Family,
     native_tables,
 )
@@ -32,9 +33,9 @@ class TracepointReader(NativeReader):
     Parameters
     ----------
     tool : int
-        Whose task columns they are: `line_scanner.FTRACE`, `TRACE_CMD` or `PERF_SCRIPT`.
+        Whose task columns they are: `scanner.FTRACE`, `TRACE_CMD` or `PERF_SCRIPT`.
     style : int
-        How system call arguments are printed: one of the ``STYLE_`` constants of `line_scanner`.
+        How system call arguments are printed: one of the ``STYLE_`` constants of `scanner`.
     texts : Names
         Where the texts of events and names of tasks get their numbers.
     losses : LossLog
@@ -66,9 +67,7 @@ class TracepointReader(NativeReader):
         data = np.frombuffer(text, dtype=np.uint8)
         line_ends = self._line_ends(text, data)
         rows, args = self._room(len(line_ends))
-        scanner.scan_lines(
-            data, line_ends, self._tool, self._style, *self._tables[3:], self._remembered, rows, args
-        )
+        scanner.scan_lines(data, line_ends, self._tool, self._style, self._remembered, rows, args)
         self._take_apart(text, rows, args)
         self._refuse_impossible_tasks(rows, args)
         self._account(text, first_line, line_ends, rows, args)
@@ -102,7 +101,7 @@ class TracepointReader(NativeReader):
         """Make lines unreadable that name an impossible task: the tables behind are as large as the tids."""
         at = lines_of_kinds(rows, self._names_tasks)
         family = self._tables.family[rows[at, scanner.KIND]]
-        impossible = (args[at, :2] < 0) | (args[at, :2] > scanner.PID_MAX_LIMIT)
+        impossible = (args[at, :2] < 0) | (args[at, :2] > PID_MAX_LIMIT)
         second = np.isin(family, (Family.FORK, Family.EXEC))
         # A task tells its own exec and exit: another tid there is damage, and would end a process that goes on.
         own = np.isin(family, (Family.EXEC, Family.TASK_EXIT)) & (args[at, 0] != rows[at, scanner.TID])

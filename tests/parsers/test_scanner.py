@@ -1,19 +1,15 @@
 import numpy as np
 import pytest
 
-from anonvma_trace.parsers import line_scanner as scanner
+from anonvma_trace.parsers import scanner
 from anonvma_trace.parsers.native_events import (
-    HASH_FACTOR,
-    HASH_MASK,
     KIND_BLANK,
     KIND_FRAME,
     KIND_HEADER,
     KIND_LOST,
-    KIND_MARK,
     KIND_OTHER,
     KIND_UNREADABLE,
     MAX_ARGS,
-    Form,
     native_tables,
 )
 
@@ -29,7 +25,7 @@ def scan(text, style=scanner.STYLE_UNKNOWN, tool=scanner.FTRACE):
         ends = np.append(ends, len(data))
     rows = np.zeros((len(ends), scanner.N_COLUMNS), dtype=np.int64)
     args = np.zeros((len(ends), MAX_ARGS + 1), dtype=np.int64)
-    scanner.scan_lines(data, ends, tool, style, *TABLES[3:], scanner.empty_memory(), rows, args)
+    scanner.scan_lines(data, ends, tool, style, scanner.empty_memory(), rows, args)
     return rows, args
 
 
@@ -41,16 +37,6 @@ def scan_line(text, style=scanner.STYLE_UNKNOWN, tool=scanner.FTRACE):
 
 def name_of(row):
     return TABLES.names[row[scanner.KIND]]
-
-
-def test_the_scanner_counts_as_the_tables_do():
-    # Compiled code repeats these numbers: its on-disk cache does not see changes in another file.
-    assert (scanner._HASH_FACTOR, scanner._HASH_MASK) == (HASH_FACTOR, HASH_MASK)
-    assert [getattr(scanner, f"_{form.name}") for form in Form if form <= Form.TEXT] == [
-        form for form in Form if form <= Form.TEXT
-    ]
-    assert (scanner._OTHER, scanner._BLANK, scanner._HEADER) == (KIND_OTHER, KIND_BLANK, KIND_HEADER)
-    assert (scanner._UNREADABLE, scanner._LOST, scanner._MARK) == (KIND_UNREADABLE, KIND_LOST, KIND_MARK)
 
 
 @pytest.mark.parametrize(
