@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from ..errors import EmptyTraceError, UnknownFormatError, UsageError, did_you_mean
@@ -45,43 +46,18 @@ class Format:
     takes_maps: bool
 
 
-# The streams are imported late: their line scanner is compiled code that a table or scenario does not need.
+def _native(module: str) -> Callable[[list[Source], list[str]], EventStream]:
+    """Return what opens a stream of native events, as the `NativeFormat` in a module of this package says.
 
+    The module is imported late: its scanner is compiled code that a table or scenario does not need.
+    """
 
-def _open_ftrace(sources: list[Source], maps: list[str]) -> EventStream:
-    from .ftrace import FtraceStream
+    def open_parts(sources: list[Source], maps: list[str]) -> EventStream:
+        from .native_stream import NativeStream
 
-    return FtraceStream(sources, maps)
+        return NativeStream(import_module(f".{module}", __package__).FORMAT, sources, maps)
 
-
-def _open_trace_cmd(sources: list[Source], maps: list[str]) -> EventStream:
-    from .trace_cmd import TraceCmdStream
-
-    return TraceCmdStream(sources, maps)
-
-
-def _open_perf_script(sources: list[Source], maps: list[str]) -> EventStream:
-    from .perf_script import PerfScriptStream
-
-    return PerfScriptStream(sources, maps)
-
-
-def _open_bpftrace(sources: list[Source], maps: list[str]) -> EventStream:
-    from .bpftrace import BpftraceStream
-
-    return BpftraceStream(sources, maps)
-
-
-def _open_strace(sources: list[Source], maps: list[str]) -> EventStream:
-    from .strace import StraceStream
-
-    return StraceStream(sources, maps)
-
-
-def _open_perf_trace(sources: list[Source], maps: list[str]) -> EventStream:
-    from .perf_trace import PerfTraceStream
-
-    return PerfTraceStream(sources, maps)
+    return open_parts
 
 
 def _table(
@@ -103,14 +79,18 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "scenario", "a scenario", detect_scenario, lambda sources, _: open_scenario(sources), takes_maps=False
     ),
-    Format("ftrace", FTRACE_HEAD.title, detect_ftrace, _open_ftrace, takes_maps=True),
-    Format("trace-cmd", TRACE_CMD_HEAD.title, TRACE_CMD_HEAD.detect, _open_trace_cmd, takes_maps=True),
+    Format("ftrace", FTRACE_HEAD.title, detect_ftrace, _native("ftrace"), takes_maps=True),
+    Format("trace-cmd", TRACE_CMD_HEAD.title, TRACE_CMD_HEAD.detect, _native("trace_cmd"), takes_maps=True),
     Format(
-        "perf-script", PERF_SCRIPT_HEAD.title, PERF_SCRIPT_HEAD.detect, _open_perf_script, takes_maps=True
+        "perf-script",
+        PERF_SCRIPT_HEAD.title,
+        PERF_SCRIPT_HEAD.detect,
+        _native("perf_script"),
+        takes_maps=True,
     ),
-    Format("strace", "output of strace", detect_strace, _open_strace, takes_maps=True),
-    Format("perf-trace", "output of perf trace", detect_perf_trace, _open_perf_trace, takes_maps=True),
-    Format("bpftrace", "output of a bpftrace script", detect_bpftrace, _open_bpftrace, takes_maps=True),
+    Format("strace", "output of strace", detect_strace, _native("strace"), takes_maps=True),
+    Format("perf-trace", "output of perf trace", detect_perf_trace, _native("perf_trace"), takes_maps=True),
+    Format("bpftrace", "output of a bpftrace script", detect_bpftrace, _native("bpftrace"), takes_maps=True),
 )
 """All formats, in the order in which they are tried."""
 

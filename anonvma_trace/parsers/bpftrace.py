@@ -22,15 +22,13 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from .bpftrace_events import TASK_FIELDS, Printed, events_by_kernel_names, events_by_short_names
-from .bpftrace_head import NO_EVENT, check_bpftrace, detect_bpftrace
+from .bpftrace_head import NO_EVENT, check_bpftrace
 from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock
-from .native_events import KIND_LOST, kind_of
-from .native_stream import NativeReader, NativeStream
+from .native_events import KIND_LOST, PID_MAX_LIMIT, kind_of
+from .native_stream import NativeFormat, NativeReader
 from .source import Source, lines_of
-
-__all__ = ["BpftraceStream", "detect_bpftrace"]
 
 _NUMBER = rb"(?:0x[0-9a-f]{1,16}|-?\d{1,19})"
 _COLUMNS = re.compile(rb"(\d{1,18}) (\d{1,5}) (\d{1,7}) (\d{1,7}) ")
@@ -49,7 +47,6 @@ _EVENT_WORD = re.compile(
 )
 _LOST = re.compile(rb"Lost (\d{1,18}) events")
 
-_PID_MAX_LIMIT = 4 * 1024 * 1024
 _CPU_LIMIT = 1 << 15
 _RENAME, _NEWTASK = kind_of("task_rename"), kind_of("task_newtask")
 
@@ -58,33 +55,9 @@ _REASONS = {
     "bad-event-name": "expected an event of the script that `anonvma-trace record --print-bpftrace` prints",
     "bad-number": "expected fields 'name=number', decimal or 0x…",
     "missing-field": "expected a field that this event always has",
-    "bad-tid": f"expected a tid of at most {_PID_MAX_LIMIT} (the kernel's PID_MAX_LIMIT)",
+    "bad-tid": f"expected a tid of at most {PID_MAX_LIMIT} (the kernel's PID_MAX_LIMIT)",
     "bad-cpu": f"expected a CPU number below {_CPU_LIMIT}",
 }
-
-
-class BpftraceStream(NativeStream):
-    """The events of output of bpftrace.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording: merged by time.
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnknownFormatError
-        The content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            check_bpftrace(source)
-        super().__init__("bpftrace", sources, maps or [], _LineReader)
 
 
 class _Event(NamedTuple):
@@ -214,8 +187,8 @@ def _parse(line: bytes, number: int) -> _Event:
     ts, cpu, tgid, tid = (int(column) for column in columns.groups())
     if cpu >= _CPU_LIMIT:
         raise LineError("bad-cpu", columns.start(2) + 1)
-    if max(tgid, tid) > _PID_MAX_LIMIT:
-        raise LineError("bad-tid", columns.start(3 if tgid > _PID_MAX_LIMIT else 4) + 1)
+    if max(tgid, tid) > PID_MAX_LIMIT:
+        raise LineError("bad-tid", columns.start(3 if tgid > PID_MAX_LIMIT else 4) + 1)
     at = columns.end()
     found = _KERNEL_NAMED.match(line, at)
     printed = events_by_kernel_names().get(found[1]) if found else None
@@ -249,7 +222,7 @@ def _numbers(printed: Printed, found: re.Match[bytes], group: int, tid: int) -> 
         if slot is None:
             continue
         value = int(field[2], 16 if field[2].startswith(b"0x") else 10)
-        if field[1] in TASK_FIELDS and not 0 <= value <= _PID_MAX_LIMIT:
+        if field[1] in TASK_FIELDS and not 0 <= value <= PID_MAX_LIMIT:
             raise LineError("bad-tid", found.start(group) + field.start(2) + 1)
         args[slot] = value
         there.add(field[1])
@@ -267,3 +240,6 @@ def _trouble(line: bytes, at: int) -> LineError:
     while field := _FIELD.match(line, place):
         place = field.end()
     return LineError("bad-number", place + 1)
+
+
+FORMAT = NativeFormat("bpftrace", check_bpftrace, _LineReader)

@@ -21,39 +21,13 @@ from . import scanner
 from .losses import LossLog
 from .native_block import Names
 from .native_events import KIND_LOST
-from .native_stream import NativeStream
+from .native_stream import NativeFormat
 from .source import Source
 from .tracepoint_heads import FTRACE_HEAD
 from .tracepoint_reader import TracepointReader
 
 _NEW_STYLE = re.compile(rb" sys_\w+\([^\n]*: 0x")
 _ENTRIES = re.compile(rb"# entries-in-buffer/entries-written: (\d+)/(\d+)")
-
-
-class FtraceStream(NativeStream):
-    """The events of ftrace text.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording (files of single CPUs, rotated pipes): merged by time.
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnsupportedTraceError
-        The lines have no task column (``options/context-info`` was off).
-    UnknownFormatError
-        The content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            FTRACE_HEAD.check(source)
-        super().__init__("ftrace", sources, maps or [], FtraceReader, has_markers=True)
 
 
 class FtraceReader(TracepointReader):
@@ -71,3 +45,6 @@ class FtraceReader(TracepointReader):
         if found and int(found[1]) < int(found[2]):
             row[scanner.KIND], row[scanner.CPU] = KIND_LOST, -1
             row[scanner.FAULT] = int(found[2]) - int(found[1])  # free: a loss has no fault
+
+
+FORMAT = NativeFormat("ftrace", FTRACE_HEAD.check, FtraceReader, snapshots_by_time=False)

@@ -60,8 +60,8 @@ class NativeRows:
         What ``--maps`` gave; start and exec snapshots become images.
     images : list of Snapshot, optional
         Images that the recording itself holds. The list may still grow: events name its elements.
-    has_markers : bool, optional
-        The format has marker lines, which place the snapshots. Where it has none, their times do.
+    snapshots_by_time : bool, optional
+        The snapshots have their place where their times are; else where marker lines name them.
 
     Attributes
     ----------
@@ -74,10 +74,10 @@ class NativeRows:
         texts: Names,
         snapshots: list[Snapshot],
         images: list[Snapshot] | None = None,
-        has_markers: bool = True,
+        snapshots_by_time: bool = False,
     ) -> None:
         given = [snapshot for snapshot in snapshots if snapshot.why in ("start", "exec")]
-        numbered = NumberedSnapshots([snapshot for snapshot in given if snapshot.n], has_markers)
+        numbered = NumberedSnapshots([snapshot for snapshot in given if snapshot.n], snapshots_by_time)
         self.diagnostics: list[Diagnostic] = []
         self._has_images = bool(given)
         self._first_images = [snapshot for snapshot in given if not snapshot.n]

@@ -1,6 +1,7 @@
 """`NativeStream`: the stream of every format whose lines are native events of the kernel.
 
-A format adds a `NativeReader`, which turns its text into `NativeBlock`s and says what each line was::
+A format is a `NativeFormat`: above all a `NativeReader`, which turns its text into `NativeBlock`s and says what
+each line was::
 
     Source -> NativeReader -> NativeBlock -> in order of time -> NativeRows -> record batches
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -94,58 +97,91 @@ class NativeReader(ABC):
         return no_events()
 
 
+class BatchCheck(Protocol):
+    """Looks at the rows of a stream, for what only all of them together tell."""
+
+    def take_in(self, batch: pa.RecordBatch) -> None:
+        """Look at the next rows."""
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """Return what was found, once all rows were there."""
+
+
+@dataclass(frozen=True)
+class NativeFormat:
+    """One format of native events.
+
+    Attributes
+    ----------
+    name : str
+        As ``--format`` takes it.
+    check : callable
+        Refuses a source that is of no such format, or lacks what a replay needs: raises `UnknownFormatError`
+        or `UnsupportedTraceError`.
+    open_reader : callable
+        Makes the reader of a source, given that, the `Names` for its texts and the `LossLog` for its lines
+        that cannot be read.
+    snapshots_by_time : bool
+        The snapshots of ``--maps`` have their place where their times are, which are those of the clock of the
+        events. Otherwise the clocks differ, or marker lines in the trace tell more exactly.
+    batch_check : callable or None
+        Makes what looks at the rows, anew for each stream.
+    """
+
+    name: str
+    check: Callable[[Source], None]
+    open_reader: Callable[[Source, Names, LossLog], NativeReader]
+    snapshots_by_time: bool = True
+    batch_check: Callable[[], BatchCheck] | None = None
+
+
 class NativeStream:
     """The events of a recording, once from beginning to end; implements `trace.EventStream`.
 
     Parameters
     ----------
-    format : str
-        Name of the format.
+    form : NativeFormat
     sources : list of Source
         Parts of one recording (files of single CPUs, rotated pipes): merged by time.
-    maps : list of str
+    maps : list of str, optional
         Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-    open_reader : callable
-        Makes the reader of a source, given that, the `Names` for its texts and the `LossLog` for its lines
-        that cannot be read.
-    has_markers : bool, optional
-        The format has marker lines, which place the snapshots of `maps`; where it has none, their times do.
 
     Raises
     ------
+    UnknownFormatError, UnsupportedTraceError
+        A source is of another format, or of one that cannot be replayed.
     TraceError
         A file of `maps` cannot be read.
     """
 
     def __init__(
         self,
-        format: str,
+        form: NativeFormat,
         sources: list[Source],
-        maps: list[str],
-        open_reader: Callable[[Source, Names, LossLog], NativeReader],
-        *,
-        has_markers: bool = False,
+        maps: Sequence[str] = (),
     ) -> None:
+        for source in sources:
+            form.check(source)
         self.line_counts = dict.fromkeys(LINE_KINDS, 0)
         self.diagnostics: list[Diagnostic] = []
-        self._format = format
+        self._form = form
         self._sources = sources
         self._missing_events = 0  # announced by a header, but not in the file
         self._lines_read = 0
         self._losses = LossLog()
         texts = Names()
         snapshots = [snapshot for source in sources for snapshot in embedded_snapshots(source)]
-        snapshots += read_snapshots(maps, IMAGE_WHYS)
+        snapshots += read_snapshots(list(maps), IMAGE_WHYS)
         images: list[Snapshot] = []
-        self._rows = NativeRows(texts, snapshots, images, has_markers)
-        self._readers = [open_reader(source, texts, self._losses) for source in sources]
+        self._rows = NativeRows(texts, snapshots, images, form.snapshots_by_time)
+        self._readers = [form.open_reader(source, texts, self._losses) for source in sources]
         for reader in self._readers:
             reader.images = images
 
     @property
     def format(self) -> str:
         """Name of the format."""
-        return self._format
+        return self._form.name
 
     @property
     def metadata(self) -> TraceMetadata:
@@ -188,13 +224,11 @@ class NativeStream:
         ParserBug
             The lines that were counted are not the lines that were read.
         """
-        parts = zip(self._sources, self._readers, strict=True)
-        streams = [sort_nearly_sorted(self._blocks(source, reader)) for source, reader in parts]
-        for block in merge_by_time(streams):
-            yield from self._rows.feed(block)
-            self._count_lines()
-        yield from self._rows.finish()
-        self._count_lines()
+        check = self._form.batch_check() if self._form.batch_check else None
+        for batch in self._batches():
+            if check is not None:
+                check.take_in(batch)
+            yield batch
         self._check_line_counts()
         self._refuse_nothing()
         for source in self._sources:
@@ -207,6 +241,17 @@ class NativeStream:
         self.diagnostics += self._unused_events()
         for source, reader in zip(self._sources, self._readers, strict=True):
             self._tell_missing(source, reader)
+        if check is not None:
+            self.diagnostics += check.diagnostics()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        parts = zip(self._sources, self._readers, strict=True)
+        streams = [sort_nearly_sorted(self._blocks(source, reader)) for source, reader in parts]
+        for block in merge_by_time(streams):
+            yield from self._rows.feed(block)
+            self._count_lines()
+        yield from self._rows.finish()
+        self._count_lines()
 
     def _blocks(self, source: Source, reader: NativeReader) -> Iterator[NativeBlock]:
         """Yield the events in file order; a loss mark without a time has that of the event behind it."""

@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass, field
 
 from ..events import PAGE_SHIFT, PROT_EXEC, PROT_READ, PROT_WRITE
+from .native_events import PID_MAX_LIMIT
 from .proc_maps import Mapping, Snapshot
-
-PID_MAX_LIMIT = 4 * 1024 * 1024
 
 _TASK = rb"(?P<pid>-?\d+)[/:](?P<tid>-?\d+)"
 _FORK_EXIT = re.compile(

@@ -27,7 +27,7 @@ from .native_events import (
     hash_word,
     kind_of,
 )
-from .native_stream import NativeStream
+from .native_stream import NativeFormat
 from .perf_records import ImageInTheMaking, Record, parse_record
 from .proc_maps import Snapshot
 from .source import Source
@@ -38,30 +38,6 @@ _NEWTASK, _FORK = kind_of("task_newtask"), kind_of("sched_process_fork")
 _EXEC, _EXIT, _RENAME = kind_of("sched_process_exec"), kind_of("sched_process_exit"), kind_of("task_rename")
 _TOLD_BY = {"FORK": (_NEWTASK, _FORK), "EXEC": (_EXEC,), "EXIT": (_EXIT,)}
 _TOLD = (_NEWTASK, _FORK, _EXEC, _EXIT)
-
-
-class PerfScriptStream(NativeStream):
-    """The events of perf's text.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording: merged by time.
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnsupportedTraceError, UnknownFormatError
-        The lines do not tell when and by whom, or the content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            PERF_SCRIPT_HEAD.check(source)
-        super().__init__("perf-script", sources, maps or [], PerfScriptReader)
 
 
 class PerfScriptReader(TracepointReader):
@@ -161,3 +137,6 @@ class PerfScriptReader(TracepointReader):
 
     def _is_told(self, what: str) -> bool:
         return not self._kinds_seen.isdisjoint(_TOLD_BY[what])
+
+
+FORMAT = NativeFormat("perf-script", PERF_SCRIPT_HEAD.check, PerfScriptReader)

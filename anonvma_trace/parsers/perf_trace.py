@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from .foreign import unlike
 from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import NO_TIME, BlockBuilder, Names, NativeBlock, no_events
-from .native_events import GROUP_DEAD, KIND_LOST, kind_of
-from .native_stream import NativeReader, NativeStream
+from .native_events import GROUP_DEAD, KIND_LOST, PID_MAX_LIMIT, kind_of
+from .native_stream import NativeFormat, NativeReader
 from .perf_trace_arguments import read_arguments
-from .perf_trace_head import BEGINNING, LOST, detect_perf_trace
+from .perf_trace_head import BEGINNING, LOST
 from .printed_calls import (
     CALLS,
     EXEC,
@@ -33,7 +32,6 @@ from .printed_calls import (
     FORK,
     NEW_TASK_CALLS,
     NEWTASK,
-    PID_MAX_LIMIT,
     REASONS,
     SIGNAL_AT_EXIT,
     TASK_EXIT,
@@ -42,8 +40,6 @@ from .printed_calls import (
 )
 from .silent_loss import UnmapCheck
 from .source import Source, lines_of
-
-__all__ = ["PerfTraceStream", "detect_perf_trace"]
 
 _RETURN = re.compile(rb"(.*)\) += ?(.*)$")
 _OPEN = re.compile(rb"(.*)\) +\.\.\.$")
@@ -59,39 +55,6 @@ _FAULT_USER, _FAULT_KERNEL = kind_of("page_fault_user"), kind_of("page_fault_ker
 _NAMELESS = 1  # the init process: never traced as a child
 _MOST_LOST = (1 << 32) - 1
 _NEGATIVE = 1 << 63  # negative times are printed as if they were unsigned: 18446744073709.551
-
-
-class PerfTraceStream(NativeStream):
-    """The events of output of perf trace.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording, whose times are those of one clock: merged by time.
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnknownFormatError
-        The content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            _check_head(source)
-        # The clock begins with the recording: no snapshot has its place by time.
-        super().__init__("perf-trace", sources, maps or [], _LineReader, has_markers=True)
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the events, in replay order, as batches of `events.EVENT_SCHEMA`; see `NativeStream.batches`."""
-        check = UnmapCheck()
-        for batch in super().batches():
-            check.take_in(batch)
-            yield batch
-        self.diagnostics += check.diagnostics()
 
 
 def _check_head(source: Source) -> None:
@@ -355,3 +318,7 @@ def _nanoseconds(ms: bytes, us: bytes) -> int:
     """Return a time or duration, which may be negative."""
     ns = 1_000_000 * int(ms) + 1000 * int(us)
     return ns if ns < _NEGATIVE else max(ns - 2 * _NEGATIVE, -_NEGATIVE // 2)
+
+
+# The clock begins with the recording: no snapshot has its place by time.
+FORMAT = NativeFormat("perf-trace", _check_head, _LineReader, snapshots_by_time=False, batch_check=UnmapCheck)

@@ -10,8 +10,6 @@ from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 from .flag_names import CLONE, MADVISE, MAP, MREMAP, PROT, SHM, FlagNames
 from .native_events import SYSCALLS, kind_of
 
-PID_MAX_LIMIT = 4 * 1024 * 1024  # include/linux/threads.h: the tables behind are as large as the tids
-
 NEWTASK, FORK = kind_of("task_newtask"), kind_of("sched_process_fork")
 EXEC, TASK_EXIT = kind_of("sched_process_exec"), kind_of("sched_process_exit")
 

@@ -17,15 +17,15 @@ class NumberedSnapshots:
     Parameters
     ----------
     snapshots : list of Snapshot
-    has_markers : bool
-        Marker lines in the trace name them. In a format without markers their times do, which are comparable
-        if the trace has the monotonic clock.
+    by_time : bool
+        They have their place where their times are, which are comparable if the trace has the monotonic clock.
+        Otherwise only marker lines in the trace, which name them, tell their place.
     """
 
-    def __init__(self, snapshots: list[Snapshot], has_markers: bool) -> None:
+    def __init__(self, snapshots: list[Snapshot], by_time: bool) -> None:
         self._by_name = {(snapshot.n, snapshot.why, snapshot.pid): snapshot for snapshot in snapshots}
         self._unused = set(self._by_name)
-        self._has_markers = has_markers
+        self._by_time = by_time
 
     def __bool__(self) -> bool:
         return bool(self._by_name)
@@ -38,7 +38,7 @@ class NumberedSnapshots:
     @property
     def awaits_markers(self) -> bool:
         """Whether an exec should wait for the marker line of its image."""
-        return self._has_markers and any(why == "exec" for _, why, _ in self._by_name)
+        return not self._by_time and any(why == "exec" for _, why, _ in self._by_name)
 
     def named(self, n: int, why: str, pid: int) -> Snapshot | None:
         """Return the snapshot that a marker line names."""
@@ -74,6 +74,6 @@ class NumberedSnapshots:
         ]
 
     def _waiting(self, why: str) -> list[Snapshot]:
-        if self._has_markers:
+        if not self._by_time:
             return []
         return [self._by_name[name] for name in sorted(self._unused) if name[1] == why]

@@ -26,8 +26,8 @@ from .foreign import unlike
 from .line_errors import LineError, count_unreadable
 from .losses import LossLog
 from .native_block import BlockBuilder, Names, NativeBlock, no_events
-from .native_events import LEADER_LAST
-from .native_stream import NativeReader, NativeStream
+from .native_events import LEADER_LAST, PID_MAX_LIMIT
+from .native_stream import NativeFormat, NativeReader
 from .printed_calls import (
     CALLS,
     EXEC,
@@ -37,7 +37,6 @@ from .printed_calls import (
     FORK,
     NEW_TASK_CALLS,
     NEWTASK,
-    PID_MAX_LIMIT,
     REASONS,
     TASK_EXIT,
     Call,
@@ -45,11 +44,9 @@ from .printed_calls import (
 )
 from .source import Source, lines_of
 from .strace_arguments import executed_file, flags_of_new_task, read_arguments
-from .strace_head import ATTACHED, BEGINNING, CLOCK_NONE, detect_strace, style_of
+from .strace_head import ATTACHED, BEGINNING, CLOCK_NONE, style_of
 from .strace_tasks import NewTasks, Unnumbered
 from .strace_times import LineTimes, nanoseconds
-
-__all__ = ["StraceStream", "detect_strace"]
 
 _RETURN = re.compile(
     rb"(.*)\) += (\?|-?\d[\dxa-f]*)(?:<[^>]*>)?(?: <unavailable>)?"
@@ -62,31 +59,6 @@ _MARK = re.compile(rb"(exited with -?\d+|killed by \w+(?: \(core dumped\))?|supe
 _OWN_LINE = re.compile(rb"strace: |(?:.* )?\[ Process PID=\d+ runs in .* mode\. \]$|Process \d+ \w+|[ \t]+> ")
 _REST = re.compile(rb"(?:, |\)| => | <unfinished)")
 _SUMMARY = re.compile(rb"% time +seconds +usecs/call")
-
-
-class StraceStream(NativeStream):
-    """The events of output of strace.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording: files of single threads (``-ff -o FILE`` writes ``FILE.TID``).
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnknownFormatError
-        The content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            _check_head(source)
-        # The clock is the wall clock, or none: no snapshot has its place by time.
-        super().__init__("strace", sources, maps or [], _LineReader, has_markers=True)
 
 
 def _check_head(source: Source) -> None:
@@ -364,3 +336,7 @@ class _LineReader(NativeReader):
         # The line with the flags of a clone can be missing.
         kind, args = (FORK, (tid, child)) if flags is None else (NEWTASK, (child, flags))
         self._new_tasks.start(kind, self._line, tid, self._ts, args, child, len(self._builder))
+
+
+# The clock is the wall clock, or none: no snapshot has its place by time.
+FORMAT = NativeFormat("strace", _check_head, _LineReader, snapshots_by_time=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ class TablePart:
     locate: Callable[[int, str], tuple[int, str]]
 
 
-class TableStream:
+class TableStream(ABC):
     """One pass over an event table: an `EventStream`. Subclasses read the parts of one form.
 
     Parameters
@@ -134,8 +135,9 @@ class TableStream:
         if not self.line_counts["events"]:
             self._refuse_no_events()
 
+    @abstractmethod
     def _parts(self) -> Iterator[TablePart]:
-        raise NotImplementedError
+        """Yield the rows that follow, some at a time."""
 
     def _set_metadata(self, strings: dict[str, str], path: str) -> None:
         """Take over stored metadata; without any, lost events are counted from the ``lost`` rows."""
@@ -332,9 +334,9 @@ class _BinaryTableStream(TableStream):
         """Bytes of the file that have been read, estimated from the share of its rows."""
         return int(self.bytes_total * self._share_read)
 
+    @abstractmethod
     def _raw_batches(self, path: Path) -> Iterator[pa.RecordBatch]:
         """Take over columns and metadata, then yield the stored rows."""
-        raise NotImplementedError
 
     def _parts(self) -> Iterator[TablePart]:
         raw_batches = self._raw_batches(self._source.local_file())

@@ -10,6 +10,7 @@ import csv
 import itertools
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -159,21 +160,21 @@ class _TextTableStream(TableStream):
         self._set_metadata(strings, path)
         self._names: list[str] = []  # columns of the event table that this table has
 
+    @abstractmethod
     def _read_header(self, text: bytes) -> tuple[bytes, int]:
         """Learn the columns from the first block; return what follows the header, and the lines before it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_span(self, text: bytes) -> pa.Table:
         """Read whole rows into columns of `_TYPES`; `pa.ArrowInvalid` if anything does not fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_row(self, row: bytes) -> Mapping[str, str | None]:
         """Split one row into its values as text; `_BadRowError` if it is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _column_of(self, row: bytes, name: str) -> int:
         """Return the character, from 1, at which a value begins in its row; 0 if it is not there."""
-        raise NotImplementedError
 
     def _parts(self) -> Iterator[TablePart]:
         try:

@@ -16,35 +16,14 @@ from __future__ import annotations
 from . import scanner
 from .losses import LossLog
 from .native_block import Names
-from .native_stream import NativeStream
+from .native_stream import NativeFormat
 from .source import Source
 from .tracepoint_heads import TRACE_CMD_HEAD
 from .tracepoint_reader import TracepointReader
 
 
-class TraceCmdStream(NativeStream):
-    """The events of trace-cmd's text.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Parts of one recording: merged by time.
-    maps : list of str, optional
-        Arguments of ``--maps`` (`proc_maps.read_snapshots`).
-
-    Raises
-    ------
-    UnsupportedTraceError, UnknownFormatError
-        The lines have no task column, or the content is something else.
-    TraceError
-        A file of `maps` cannot be read.
-    """
-
-    def __init__(self, sources: list[Source], maps: list[str] | None = None) -> None:
-        for source in sources:
-            TRACE_CMD_HEAD.check(source)
-        super().__init__("trace-cmd", sources, maps or [], _open_reader)
-
-
 def _open_reader(_: Source, texts: Names, losses: LossLog) -> TracepointReader:
     return TracepointReader(scanner.TRACE_CMD, scanner.STYLE_0X, texts, losses)
+
+
+FORMAT = NativeFormat("trace-cmd", TRACE_CMD_HEAD.check, _open_reader)

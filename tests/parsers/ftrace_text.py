@@ -1,6 +1,7 @@
 """What the tests of ftrace text share: lines as the kernel prints them, and the rows they become."""
 
-from anonvma_trace.parsers.ftrace import FtraceStream
+from anonvma_trace.parsers import ftrace
+from anonvma_trace.parsers.native_stream import NativeStream
 from anonvma_trace.parsers.source import open_source
 
 
@@ -19,14 +20,14 @@ def lines(*events):
     return "\n".join(text) + "\n"
 
 
-def stream_of(tmp_path, *texts, maps=(), stream=FtraceStream):
+def stream_of(tmp_path, *texts, maps=(), form=ftrace.FORMAT):
     """Open texts as the parts of one recording."""
     sources = []
     for number, text in enumerate(texts):
         path = tmp_path / f"part{number}.txt"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         sources.append(open_source(str(path)))
-    return stream(sources, [str(argument) for argument in maps])
+    return NativeStream(form, sources, [str(argument) for argument in maps])
 
 
 def rows_of(stream):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from anonvma_trace.parsers.ftrace import FtraceStream
+from anonvma_trace.parsers import ftrace
+from anonvma_trace.parsers.native_stream import NativeStream
 from anonvma_trace.parsers.proc_maps import read_snapshots
 from anonvma_trace.parsers.source import open_source
 
@@ -88,7 +89,9 @@ def apply(row, processes):
 @pytest.fixture(scope="module")
 def tiny_sh():
     maps = str(SAMPLES / "tiny-sh" / "tiny-sh.snapshots.txt")
-    stream = FtraceStream([open_source(str(SAMPLES / "tiny-sh" / "tiny-sh.ftrace.txt"))], [maps])
+    stream = NativeStream(
+        ftrace.FORMAT, [open_source(str(SAMPLES / "tiny-sh" / "tiny-sh.ftrace.txt"))], [maps]
+    )
     return stream, rows_of(stream), {snapshot.n: snapshot for snapshot in read_snapshots([maps])}
 
 

@@ -5,7 +5,7 @@ import pytest
 from anonvma_trace.errors import EmptyTraceError, ParserBug
 from anonvma_trace.parsers.native_block import NO_TIME, BlockBuilder
 from anonvma_trace.parsers.native_events import KIND_LOST, kind_of
-from anonvma_trace.parsers.native_stream import NativeReader, NativeStream
+from anonvma_trace.parsers.native_stream import NativeFormat, NativeReader, NativeStream
 from anonvma_trace.parsers.source import open_source
 
 from .ftrace_text import rows_of, short_rows
@@ -44,7 +44,7 @@ class MmapReader(NativeReader):
 def stream_of(tmp_path, text):
     path = tmp_path / "trace"
     path.write_text(text)
-    return NativeStream("mmaps", [open_source(str(path))], [], MmapReader)
+    return NativeStream(NativeFormat("mmaps", lambda _: None, MmapReader), [open_source(str(path))])
 
 
 def test_a_call_on_one_line_is_one_line(tmp_path):

@@ -2,7 +2,8 @@ import pytest
 
 from anonvma_trace.errors import UnknownFormatError, UnsupportedTraceError
 from anonvma_trace.events import CLONE_THREAD, CLONE_VM
-from anonvma_trace.parsers.perf_script import PerfScriptStream
+from anonvma_trace.parsers import perf_script
+from anonvma_trace.parsers.native_stream import NativeStream
 from anonvma_trace.parsers.proc_maps import read_snapshots
 from anonvma_trace.parsers.source import open_source
 
@@ -14,7 +15,7 @@ FAULT = "exceptions:page_fault_user: address=0x7f1010 ip=0x401a2c error_code=0x6
 
 
 def stream(tmp_path, text, maps=()):
-    return stream_of(tmp_path, text, maps=maps, stream=PerfScriptStream)
+    return stream_of(tmp_path, text, maps=maps, form=perf_script.FORMAT)
 
 
 def line(event, tid=9, pid=None, ts="5.000001000", comm="sh", cpu=1):
@@ -201,7 +202,7 @@ def test_the_images_are_those_that_snapshots_show(run):
     """perf record -d: MMAP2 gives exactly what /proc/PID/maps showed at the start and after each exec."""
     (path,) = (ROOT / "sample_traces" / run).glob("*.perf-script.txt*")
     (maps,) = (ROOT / "sample_traces" / run).glob("*.snapshots.txt*")
-    read = PerfScriptStream([open_source(str(path))])
+    read = NativeStream(perf_script.FORMAT, [open_source(str(path))])
     vmas = {}
     for row in rows_of(read):
         if row["op"] == "vma":

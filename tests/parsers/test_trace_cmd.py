@@ -1,7 +1,7 @@
 import pytest
 
 from anonvma_trace.errors import UnknownFormatError, UnsupportedTraceError
-from anonvma_trace.parsers.trace_cmd import TraceCmdStream
+from anonvma_trace.parsers import trace_cmd
 
 from .ftrace_text import rows_of, short_rows, stream_of
 
@@ -12,7 +12,7 @@ FAULT = "page_fault_user:      address=0x7f1010 ip=0x401a2c error_code=0x6"
 
 
 def stream(tmp_path, text, maps=()):
-    return stream_of(tmp_path, text, maps=maps, stream=TraceCmdStream)
+    return stream_of(tmp_path, text, maps=maps, form=trace_cmd.FORMAT)
 
 
 @pytest.mark.parametrize(
