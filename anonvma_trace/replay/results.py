@@ -393,7 +393,8 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
     scheme = scheme_of(state)
     if scheme.counts_locks:
         summary["locks"] = _locks(state)
-    summary["overhead_bytes"] = {"i386": g["overhead_i386_peak"], "x86_64": g["overhead_x86_64_peak"]}
+    i386 = g["overhead_i386_peak"] if scheme.sizes_i386 else None
+    summary["overhead_bytes"] = {"i386": i386, "x86_64": g["overhead_x86_64_peak"]}
     summary["findings"] = {
         "unreachable_pages": int(np.count_nonzero(lost_pages)),
         "dangling_pages": int(np.count_nonzero(lost_pages & 2)),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RULES: dict[str, tuple[str, ...]] = {
     "anon_vma": ("fix_propagate", "propagate_all", "fix_move_merge", "rmap40", "merge_pre_rmap39"),
+    "anon_vma_chain": ("avc_rule_2011",),
+    "linux6": (),
 }
 """Schemes by name, with the rules of each; a rule's place is its bit in `glob.rules`."""
 

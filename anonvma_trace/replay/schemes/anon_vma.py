@@ -29,7 +29,6 @@ from ..layout import (
     SIDE_OK,
     SIDE_PGOFF_ANON,
     SIDE_PGOFF_FILE,
-    VM_ACCESS,
 )
 from ..log import log_vma_span
 from . import rule_bits
@@ -56,6 +55,7 @@ from .members import (
     member_unlink,
     rehash_members,
 )
+from .neighbours import find_mergeable_anon_vma
 from .walk_index import forget_index
 
 RULE_FIX_PROPAGATE, RULE_PROPAGATE_ALL, RULE_FIX_MOVE_MERGE, RULE_RMAP40, RULE_MERGE_PRE_RMAP39 = (
@@ -82,7 +82,7 @@ def anon_vma_prepare(s, vma):
     Source: rmap 39, mm/rmap.c, ``anon_vma_prepare``.
     """
     if s.vma[vma].anon_vma == NULL:
-        anon_vma = _find_mergeable_anon_vma(s, vma) if s.glob[0].rules & RULE_RMAP40 else NULL
+        anon_vma = find_mergeable_anon_vma(s, vma) if s.glob[0].rules & RULE_RMAP40 else NULL
         if anon_vma == NULL:
             anon_vma = alloc_head(s, s.mm[s.vma[vma].mm].owner)
         _adopt(s, vma, anon_vma)
@@ -96,33 +96,6 @@ def _adopt(s, vma, anon_vma):
     list_add(s, anon_vma, vma)
     list_grew(s, anon_vma)
     member_link(s, vma)
-
-
-@kernel
-def _find_mergeable_anon_vma(s, vma):
-    """Return the anon_vma of a touching neighbour that `vma` could be merged with if its access were the same.
-
-    Source: rmap 40, mm/mmap.c, ``find_mergeable_anon_vma``: the next vma first, then the previous.
-    """
-    v = s.vma[vma]
-    after = v.next
-    if after != NULL and s.vma[after].anon_vma != NULL and s.vma[after].start == v.end:
-        n = s.vma[after]
-        if _same_but_access(s, vma, after) and n.pgoff == v.pgoff + (v.end - v.start):
-            return n.anon_vma
-    before = v.prev
-    if before != NULL and s.vma[before].anon_vma != NULL and s.vma[before].end == v.start:
-        p = s.vma[before]
-        if _same_but_access(s, vma, before) and p.pgoff + (p.end - p.start) == v.pgoff:
-            return p.anon_vma
-    return NULL
-
-
-@kernel
-def _same_but_access(s, vma, neighbour):
-    return (s.vma[vma].vm_flags ^ s.vma[neighbour].vm_flags) & ~VM_ACCESS == 0 and s.vma[vma].file == s.vma[
-        neighbour
-    ].file
 
 
 def anon_vma_link(s, vma, source):

@@ -104,6 +104,11 @@ def anon_vma_left(s, vma, whole):
     """Do nothing: the vma that MREMAP_DONTUNMAP leaves behind stays as it is."""
 
 
+def shares_anon_vma(s, vma):
+    """Return True: any neighbour shares its anon_vma."""
+    return True
+
+
 def exec_rmap(s, mm):
     """Do nothing for a new mm."""
 

@@ -49,6 +49,8 @@ class Scheme:
     list_members : callable, optional
         Returns, of a `State`, the vmas on the lists as they are walked: ndarrays of int64, equally long, of the rows of
         list heads, the rows of vmas, and positions from 1.
+    sizes_i386 : bool
+        Whether its objects have sizes on i386 too.
     """
 
     tables: type
@@ -65,6 +67,7 @@ class Scheme:
     follows_pgoff: bool = True
     counts_locks: bool = False
     list_members: Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
+    sizes_i386: bool = True
 
     def marks(self) -> tuple[str, ...]:
         """Return all fields that `glob` gets for this scheme."""

@@ -132,28 +132,39 @@ def _touch(s, member):
 
 
 @kernel
-def member_link(s, vma):
-    """Count a vma that came onto the list of its anon_vma."""
-    v = s.vma[vma]
-    proc = s.mm[v.mm].owner
-    member = _find_member(s, v.anon_vma, proc)
-    v.member = member
+def count_vma_in(s, anon_vma, proc):
+    """Count a vma of a process that came onto the list of an anon_vma; return the member."""
+    member = _find_member(s, anon_vma, proc)
     m = s.rmap.member[member]
     m.vmas += 1
     if m.linked == 0:
         m.linked = 1
         s.proc[proc].anon_vmas_touched += 1
     _touch(s, member)
+    return member
+
+
+@kernel
+def count_vma_out(s, member, dying):
+    """Count a vma off the list of an anon_vma; the last one of an mm that is torn down ends the membership."""
+    m = s.rmap.member[member]
+    m.vmas -= 1
+    if m.vmas == 0 and m.pages == 0 and dying:
+        _drop_member(s, member)
+
+
+@kernel
+def member_link(s, vma):
+    """Count a vma that came onto the list of its anon_vma."""
+    v = s.vma[vma]
+    v.member = count_vma_in(s, v.anon_vma, s.mm[v.mm].owner)
 
 
 @kernel
 def member_unlink(s, vma):
-    """Count a vma off the list of its anon_vma; the last one of an mm that is torn down ends the membership."""
+    """Count a vma off the list of its anon_vma."""
     v = s.vma[vma]
-    m = s.rmap.member[v.member]
-    m.vmas -= 1
-    if m.vmas == 0 and m.pages == 0 and s.mm[v.mm].users == 0:
-        _drop_member(s, v.member)
+    count_vma_out(s, v.member, s.mm[v.mm].users == 0)
     v.member = NULL
 
 
