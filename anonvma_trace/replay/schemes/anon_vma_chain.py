@@ -67,8 +67,8 @@ class AnonVmaChainTables(NamedTuple):
     """The scheme's own tables."""
 
     anon_vma: Any  # CHAINED_ANON_VMA records
-    chain: Any  # CHAIN records
     member: Any  # MEMBER records
+    chain: Any  # CHAIN records
 
 
 def vma_init(s, vma):
@@ -273,7 +273,7 @@ def rmap_has_room(s, n_vmas, n_new_vmas, n_pages, n_ptes, few):
 
 SCHEME = Scheme(
     tables=AnonVmaChainTables,
-    pools={"anon_vma": Pool(CHAINED_ANON_VMA), "chain": Pool(CHAIN), "member": Pool(MEMBER)},
+    pools={"anon_vma": Pool(CHAINED_ANON_VMA), "member": Pool(MEMBER), "chain": Pool(CHAIN)},
     hashes=("member",),
     glob_fields=CHAIN_GLOB,
     vma_fields=CHAIN_VMA,

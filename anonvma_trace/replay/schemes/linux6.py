@@ -95,8 +95,8 @@ class Linux6Tables(NamedTuple):
     """The scheme's own tables."""
 
     anon_vma: Any  # TREE_ANON_VMA records
-    chain: Any  # CHAIN records
     member: Any  # MEMBER records
+    chain: Any  # CHAIN records
 
 
 @kernel
@@ -136,7 +136,13 @@ def anon_vma_prepare(s, vma):
 
 
 def list_chain(s, chain, prepared):
-    """Put a chain where its vma's pgoff belongs, behind equal ones (``anon_vma_interval_tree_insert``)."""
+    """Put a chain where its vma's pgoff belongs, however it came about."""
+    _insert(s, chain)
+
+
+@kernel
+def _insert(s, chain):
+    """Put a chain where its pgoff belongs, behind equal ones (``anon_vma_interval_tree_insert``)."""
     c = s.rmap.chain[chain]
     place = NULL
     before = s.rmap.anon_vma[c.anon_vma].tail
@@ -152,7 +158,7 @@ def anon_vma_resized(s, vma):
     while chain != NULL:
         unlist_chain(s, chain)
         s.rmap.chain[chain].pgoff = s.vma[vma].pgoff
-        list_chain(s, chain, False)
+        _insert(s, chain)
         chain = s.rmap.chain[chain].older
 
 
@@ -405,7 +411,7 @@ def settle_peaks(s):
 
 SCHEME = Scheme(
     tables=Linux6Tables,
-    pools={"anon_vma": Pool(TREE_ANON_VMA), "chain": Pool(CHAIN), "member": Pool(MEMBER)},
+    pools={"anon_vma": Pool(TREE_ANON_VMA), "member": Pool(MEMBER), "chain": Pool(CHAIN)},
     hashes=("member",),
     glob_fields=(*CHAIN_GLOB, "anon_vmas_reused"),
     vma_fields=CHAIN_VMA,
