@@ -24,11 +24,12 @@ class LiveObjects(NamedTuple):
 
 def live_objects(state: State) -> LiveObjects:
     """Return the objects of the scheme that are alive now."""
-    return LiveObjects(_made_at(state, "anon_vma"), _made_at(state, "avc"))
+    return LiveObjects(_made_at(state, "anon_vma", "id"), _made_at(state, "chain", "vma"))
 
 
-def _made_at(state: State, table: str) -> np.ndarray | None:
+def _made_at(state: State, table: str, in_use: str) -> np.ndarray | None:
+    """Return the times of the rows in use of a table of the scheme: those whose field `in_use` is not 0."""
     if table not in state.rmap._fields:
         return None
     rows = getattr(state.rmap, table).array
-    return rows["allocated_ts"][rows["id"] != 0]
+    return rows["allocated_ts"][rows[in_use] != 0]

@@ -34,11 +34,13 @@ from ..log import log_vma_span
 from . import rule_bits
 from .anon_vma_walk import page_referenced, try_to_unmap  # noqa: F401  (looked up by name: `interface`)
 from .description import Pool, Scheme
-from .heads import (
+from .heads import (  # noqa: F401  (looked up by name: `interface`)
     ANON_VMA,
     HEAD_GLOB,
     alloc_head,
+    anon_vma_id,
     free_head,
+    head_id,
     heads_have_room,
     list_grew,
     list_shrank,
@@ -46,7 +48,7 @@ from .heads import (
     touch_head,
 )
 from .interface import register_scheme
-from .listhead import list_add, list_add_tail, list_del, list_members
+from .listhead import list_add, list_add_tail, list_del
 from .members import (
     MEMBER,
     member_add_page,
@@ -56,6 +58,7 @@ from .members import (
     rehash_members,
 )
 from .neighbours import find_mergeable_anon_vma
+from .standing_lists import vmas_on_lists
 from .walk_index import forget_index
 
 RULE_FIX_PROPAGATE, RULE_PROPAGATE_ALL, RULE_FIX_MOVE_MERGE, RULE_RMAP40, RULE_MERGE_PRE_RMAP39 = (
@@ -300,17 +303,6 @@ def vma_init(s, vma):
     s.vma[vma].member = NULL
 
 
-def head_id(s, anon_vma):
-    """Return the id of an anon_vma, 0 for NULL."""
-    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
-
-
-def anon_vma_id(s, vma):
-    """Return the id of the vma's anon_vma, or 0."""
-    anon_vma = s.vma[vma].anon_vma
-    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
-
-
 def state_may_change(s):
     """Drop the index of a list: what it rests on may change."""
     if s.glob[0].index_wanted != NULL:
@@ -337,6 +329,6 @@ SCHEME = Scheme(
     members="member",
     layout_rule="merge_pre_rmap39",
     counts_locks=True,
-    list_members=list_members,
+    list_members=vmas_on_lists,
 )
 register_scheme(SCHEME, sys.modules[__name__])

@@ -49,10 +49,11 @@ from .chains import (
 )
 from .defaults import WRITTEN_ALONE
 from .description import Pool, Scheme
-from .heads import alloc_head, free_head, settle_heads
+from .heads import alloc_head, anon_vma_id, free_head, head_id, settle_heads  # noqa: F401
 from .interface import register_scheme
 from .members import MEMBER, rehash_members
 from .neighbours import find_mergeable_anon_vma
+from .standing_lists import vmas_on_chains
 
 AVC_RULE_2011 = rule_bits("anon_vma_chain", {"avc_rule_2011"})
 
@@ -78,12 +79,6 @@ def vma_init(s, vma):
     v.oldest = NULL
     v.n_chains = 0
     v.member = NULL
-
-
-def anon_vma_id(s, vma):
-    """Return the id of the vma's own anon_vma, or 0."""
-    anon_vma = s.vma[vma].anon_vma
-    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
 
 
 @kernel
@@ -280,5 +275,6 @@ SCHEME = Scheme(
     heads="anon_vma",
     members="member",
     extra=("chains_allocated", "chains_live", "chains_peak"),
+    list_members=vmas_on_chains,
 )
 register_scheme(SCHEME, sys.modules[__name__])

@@ -24,6 +24,7 @@ CHAIN = record(
     "prev",
     "pgoff",  # that of the vma when the chain was put on the list
     "member",  # that counts this vma on that anon_vma
+    "allocated_ts",
 )
 CHAINED_ANON_VMA = extended(ANON_VMA, ("tail",))  # `head` and `tail` are chains here
 CHAIN_VMA = ("newest", "oldest", "n_chains", "member")
@@ -69,6 +70,7 @@ def chain_link(s, vma, anon_vma, prepared):
     c, v = s.rmap.chain[chain], s.vma[vma]
     c.vma = vma
     c.anon_vma = anon_vma
+    c.allocated_ts = s.glob[0].ts
     c.newer = NULL
     c.older = v.newest
     if v.newest == NULL:

@@ -167,3 +167,14 @@ def heads_have_room(s, n_vmas, n_new_vmas, n_pages, few):
     return log_has_room(s, LOG_ANON_VMAS, n_vmas + few) and log_has_room(
         s, LOG_MEMBERS, (n_vmas + glob.n_members if n_vmas > 0 else 0) + few
     )
+
+
+def head_id(s, anon_vma):
+    """Return the id of an anon_vma, 0 for NULL."""
+    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id
+
+
+def anon_vma_id(s, vma):
+    """Return the id of the vma's (own) anon_vma, or 0."""
+    anon_vma = s.vma[vma].anon_vma
+    return 0 if anon_vma == NULL else s.rmap.anon_vma[anon_vma].id

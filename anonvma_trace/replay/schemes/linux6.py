@@ -35,7 +35,6 @@ from ..layout import (
 from ..log import log_vma_span
 from . import defaults
 from .anon_vma_chain import (  # noqa: F401  (looked up by name: `interface`)
-    anon_vma_id,
     anon_vmas_compatible,
     import_anon_vma,
     new_anon_vma,
@@ -68,10 +67,11 @@ from .chains import (
 )
 from .defaults import BRK_LEFT, BRK_NO_ATTEMPT, MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE, MAPPED_SHARED
 from .description import Pool, Scheme
-from .heads import free_head, settle_heads
+from .heads import anon_vma_id, free_head, head_id, settle_heads  # noqa: F401
 from .interface import register_scheme
 from .members import MEMBER
 from .neighbours import find_mergeable_anon_vma
+from .standing_lists import vmas_on_chains
 
 MAP_STACK = 0x20000
 MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP = 14, 15, 16, 17
@@ -419,5 +419,6 @@ SCHEME = Scheme(
     members="member",
     extra=("chains_allocated", "chains_live", "chains_peak", "anon_vmas_reused"),
     sizes_i386=False,
+    list_members=vmas_on_chains,
 )
 register_scheme(SCHEME, sys.modules[__name__])

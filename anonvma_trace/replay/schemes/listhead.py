@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..compiled import kernel
 from ..layout import NULL
 
@@ -46,19 +44,3 @@ def list_del(s, anon_vma, vma):
         s.vma[before].anon_next = after
     if after != NULL:
         s.vma[after].anon_prev = before
-
-
-def list_members(state):
-    """Return the vmas on all lists, head first: rows of anon_vmas, rows of vmas, positions from 1 (not compiled)."""
-    anon_vmas = state.rmap.anon_vma.array
-    heads = np.flatnonzero(anon_vmas["id"] != 0)
-    vmas = anon_vmas["head"][heads]
-    found = [(heads[:0], vmas[:0], heads[:0])]
-    position = 1
-    while len(vmas):
-        found.append((heads, vmas, np.full(len(vmas), position, np.int64)))
-        vmas = state.vma.array["anon_next"][vmas]
-        heads, vmas = heads[vmas != NULL], vmas[vmas != NULL]
-        position += 1
-    of_heads, of_vmas, positions = zip(*found, strict=True)
-    return np.concatenate(of_heads), np.concatenate(of_vmas), np.concatenate(positions)

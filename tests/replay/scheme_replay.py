@@ -1,0 +1,52 @@
+"""A replay of a scenario under any scheme, for tests that look at tables and at chains."""
+
+from __future__ import annotations
+
+from anonvma_trace.events import TraceMetadata
+from anonvma_trace.replay import ReplayCore
+
+from .core_state import batch_of
+from .scenario_text import scenario_rows
+
+
+class SchemeReplay:
+    """Rows or a scenario, replayed under a scheme, every event checked.
+
+    Parameters
+    ----------
+    scheme : str
+    events : str or list of dict
+        A scenario, or rows of the event table.
+    rules : tuple of str
+    """
+
+    def __init__(self, scheme, events, rules=(), check_every=1):
+        rows = scenario_rows(events) if isinstance(events, str) else events
+        self.core = ReplayCore(TraceMetadata(), {}, rules, check_every=check_every, scheme=scheme)
+        self.core.feed(batch_of(rows))
+        self.summary, self.tables = self.core.finish()
+
+    def rows(self, name):
+        return self.tables[name].to_pylist() if name in self.tables else []
+
+    @property
+    def vmas(self):
+        """(pid, first page, end) of every vma that stands, in order."""
+        return sorted((row["pid"], row["start"] >> 12, row["end"] >> 12) for row in self.rows("vmas"))
+
+    @property
+    def last_merge(self):
+        row = self.rows("merges")[-1]
+        return row["case"], row["left"], row["right"]
+
+    @property
+    def chains(self):
+        """The number of chains of every vma, by pid and first page."""
+        state = self.core.state
+        live = state.vma.array[state.vma.array["mm"] != 0]
+        pids = state.proc.array["pid"][state.mm.array["owner"][live["mm"]]]
+        return {(int(pid), int(v["start"])): int(v["n_chains"]) for pid, v in zip(pids, live, strict=True)}
+
+    @property
+    def walks(self):
+        return [(row["anon_vma"], row["vmas_visited"], row["list_length"]) for row in self.rows("walks")]
