@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from operator import attrgetter
 
 import numpy as np
@@ -40,6 +39,7 @@ _COLUMN = {"addr": ADDR, "len": LEN, "prot": PROT, "flags": FLAGS, "new_addr": N
 _MAX_ERRNO, _ENOMEM = 4095, 12
 _SHM_RDONLY, _SHM_EXEC = 0o10000, 0o100000
 _NEVER_RETURN = ("sys_enter_exit", "sys_enter_exit_group", "sys_enter_execve", "sys_enter_execveat")
+_MMAP = CALL["mmap"]
 _FD, _OFF = SYSCALLS[CALL["mmap"]].arguments.index("fd"), SYSCALLS[CALL["mmap"]].arguments.index("off")
 
 
@@ -150,28 +150,37 @@ class CallRows:
             rows[FILE, row] = self._files.number(self._texts.values[paths[row]])
         of_file &= paths < 0
         looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"]))
-        seq, numbers = seq_of(rows[KEY, looked_at]).tolist(), enters[looked_at].tolist()
-        steps = [Change(*step) for step in zip(seq, repeat("row"), range(len(seq)))]
-        columns = (looked_at, call[looked_at], rows[PID, looked_at], rows[ADDR, looked_at])
-        calls = [*zip(*(column.tolist() for column in columns), numbers, strict=True)]
-        left_out = []
-        for step in sorted([*changes, *steps], key=attrgetter("seq")):
-            if step.what != "row":
-                self._descriptors.apply(step)
-            elif not self._name_object(rows, *calls[step.subject]):
-                left_out.append(calls[step.subject][0])
+        columns = (seq_of(rows[KEY, looked_at]), looked_at, call[looked_at], rows[PID, looked_at])
+        calls = zip(*(column.tolist() for column in columns), enters[looked_at].tolist(), strict=True)
+        coming = iter(sorted(changes, key=attrgetter("seq")))
+        change = next(coming, None)
+        descriptors, number = self._descriptors, self._files.number
+        left_out: list[int] = []
+        mapped: list[tuple[int, int]] = []  # row of an mmap, number of its file
+        for seq, row, call_number, pid, enter in calls:
+            while change is not None and change.seq <= seq:
+                descriptors.apply(change)
+                change = next(coming, None)
+            if call_number == _MMAP:
+                name = descriptors.name_mapping(pid, enter[_FD] & 0xFFFFFFFF, enter[_OFF])
+                mapped.append((row, number(name)))
+            elif not self._name_segment(rows, row, call_number, pid, enter):
+                left_out.append(row)
+        if change is not None:
+            descriptors.apply(change)
+        for change in coming:
+            descriptors.apply(change)
+        if mapped:
+            places, files = np.array(mapped, dtype=np.int64).T
+            rows[FILE, places] = files
         if left_out:
             self._notes.count("segment-not-attached", rows[LINE, left_out])
         return left_out
 
-    def _name_object(
-        self, rows: np.ndarray, row: int, call: int, pid: int, address: int, enter: list[int]
-    ) -> bool:
-        """Complete one row, of a call with the numbers `enter`; False if it is to be left out."""
-        if call == CALL["mmap"]:
-            name = self._descriptors.name_mapping(pid, enter[_FD] & 0xFFFFFFFF, enter[_OFF])
-            rows[FILE, row] = self._files.number(name)
-        elif call == CALL["shmat"]:
+    def _name_segment(self, rows: np.ndarray, row: int, call: int, pid: int, enter: list[int]) -> bool:
+        """Complete the row of a shmat or shmdt with the numbers `enter`; False if it is to be left out."""
+        address = int(rows[ADDR, row])
+        if call == CALL["shmat"]:
             shmid, flags = enter[:2]
             if not self._descriptors.knows_segment(shmid):
                 self._notes.count("segment-size-unknown", rows[LINE, [row]])

@@ -87,12 +87,15 @@ class ExecsInFlight:
     def leave(self, tid: int) -> None:
         """Note that the call returned, so that no marker will follow."""
         self._entered.pop(tid, None)
-        self._give_up_marker(tid)
+        if tid in self._awaiting:
+            self._give_up_marker(tid)
 
     def forget(self, tid: int) -> None:
         """Note that the thread is gone."""
-        self.leave(tid)
+        self._entered.pop(tid, None)
         self._renamed.pop(tid, None)
+        if tid in self._awaiting:
+            self._give_up_marker(tid)
 
     def rename(self, tid: int, seq: int, name: str) -> None:
         """Note that a task got a new name: by exec, or by itself."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..trace import Diagnostic
 from .call_rows import CallRows
+from .execs import Exec
 from .images import exec_rows, shared_memory_sizes, start_rows
 from .kernel_faults import KernelFaults
 from .native_block import Names, NativeBlock
@@ -217,20 +218,28 @@ class NativeRows:
         if not finished:
             return parts
         faults = KernelFaults(parts)
-        images = []
+        images, without_image = [], []
         for new in finished:
-            image = new_rows(0)
             snapshot = self._task_events.usable_image(new.snapshot)
+            n_rows = 0
             if snapshot is None:
-                self._notes.count("exec-without-image", np.array([new.line]))
+                without_image.append(new.line)
             else:
-                image = exec_rows(snapshot, self._files)
-                image[KEY] = key(new.seq, 1 + np.arange(image.shape[1]))
-                image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
-                image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm
+                image = self._image_rows(new, snapshot)
                 images.append(image)
-            faults.move(faults.of_loader(new), new, 1 + image.shape[1])
+                n_rows = image.shape[1]
+            faults.move(faults.of_loader(new), new, 1 + n_rows)
+        faults.apply()
+        self._notes.count("exec-without-image", np.array(without_image))
         return parts + images
+
+    def _image_rows(self, new: Exec, snapshot: Snapshot) -> np.ndarray:
+        """Return the rows of the image of an exec, which stand behind its own."""
+        image = exec_rows(snapshot, self._files)
+        image[KEY] = key(new.seq, 1 + np.arange(image.shape[1]))
+        image[TS], image[LINE], image[CPU] = new.ts, new.line, new.cpu
+        image[PID], image[TID], image[COMM] = new.pid, new.pid, new.comm
+        return image
 
 
 def _name_frames(rows: np.ndarray, pages: JoinedPages) -> int:

@@ -35,9 +35,9 @@ from .native_rows import NativeRows
 from .notes import Notes
 from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
 from .read_ahead import read_ahead
-from .source import Source, count_newlines
+from .source import Source
 
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 4 << 20
 """Text that a reader is given at once."""
 
 LINE_KINDS = ("events", "headers", "blank", "loss_marks", "other", "unreadable")
@@ -167,7 +167,6 @@ class NativeStream:
         self._form = form
         self._sources = sources
         self._missing_events = 0  # announced by a header, but not in the file
-        self._lines_read = 0
         self._losses = LossLog()
         texts = Names()
         snapshots = [snapshot for source in sources for snapshot in embedded_snapshots(source)]
@@ -276,10 +275,9 @@ class NativeStream:
     def _blocks_read(self, source: Source, reader: NativeReader) -> Iterator[NativeBlock]:
         first_line = 1
         for text in source.blocks(BLOCK_BYTES):
-            lines = count_newlines(text) + (not text.endswith(b"\n"))
-            self._lines_read += lines
+            next_line = source.lines_read + 1
             yield reader.read(text, first_line)
-            first_line += lines
+            first_line = next_line
         yield reader.finish()
 
     def _count_lines(self) -> None:
@@ -296,15 +294,16 @@ class NativeStream:
         """Raise unless every line read is counted once, and no more lines made rows than there were."""
         counts = self.line_counts
         unreadable = self._losses.total
+        lines_read = sum(source.lines_read for source in self._sources)
         if (
-            sum(counts.values()) == self._lines_read
+            sum(counts.values()) == lines_read
             and counts["unreadable"] == unreadable
             and min(counts.values()) >= 0
         ):
             return
         raise ParserBug(
             self._sources[0].path,
-            expected=f"{self._lines_read} lines, {unreadable} of them unreadable, to be accounted for",
+            expected=f"{lines_read} lines, {unreadable} of them unreadable, to be accounted for",
             found=", ".join(f"{count} {kind}" for kind, count in counts.items()),
             hint="this is a defect of the parser: please report it with a part of the trace that shows it",
         )

@@ -99,7 +99,8 @@ for _column, _ops in _USED_BY.items():
 
 def key(seq: np.ndarray | int, sub: np.ndarray | int = 0) -> np.ndarray | int:
     """Return the order of a row: at native event `seq`, `sub` rows behind its first one."""
-    return (seq << SUB_BITS) | np.minimum(sub, (1 << SUB_BITS) - 1)
+    last = (1 << SUB_BITS) - 1
+    return (seq << SUB_BITS) | (min(sub, last) if isinstance(sub, int) else np.minimum(sub, last))
 
 
 def new_rows(n_rows: int) -> np.ndarray:

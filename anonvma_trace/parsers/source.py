@@ -78,6 +78,8 @@ class Source:
         The first 64 KiB (decompressed), more after `read_ahead`; `blocks` still hands them out.
     bytes_read, bytes_total : int
         Progress in bytes as stored; total 0 where it is unknown (a pipe).
+    lines_read : int
+        Lines in the blocks that `blocks` has handed out so far, the one that is yielded now among them.
     losses : LossLog
         What the source itself could not read (``truncated-compression``, ``broken-compression``,
         ``line-too-long``). Final once `blocks` is exhausted.
@@ -89,6 +91,7 @@ class Source:
         self.path = path
         self.bytes_read = 0
         self.bytes_total = bytes_total
+        self.lines_read = 0
         self.losses = LossLog()
         self.rewindable = rewindable
         self._file = file
@@ -139,7 +142,6 @@ class Source:
         """
         rest = b""
         too_long = False  # inside a line that was given up
-        lines = 0
         for pieces in self._gathered(size):
             if too_long:
                 gathered = b"".join(pieces)
@@ -155,14 +157,15 @@ class Source:
                 rest += pieces[0]
             else:
                 last = pieces.pop()
-                block = self._without_long_lines(b"".join((rest, *pieces, last[:cut])), lines)
+                block = self._without_long_lines(b"".join((rest, *pieces, last[:cut])))
                 rest = last[cut:]
-                lines += count_newlines(block)
+                self.lines_read += count_newlines(block)
                 yield block
             if len(rest) > LONGEST_LINE:
-                self._lose_line(lines + 1, rest)
+                self._lose_line(self.lines_read + 1, rest)
                 rest, too_long = b"", True
         if rest or too_long:
+            self.lines_read += 1
             yield rest or b"\n"
 
     def read_ahead(self, end: re.Pattern[bytes]) -> bytes:
@@ -335,13 +338,13 @@ class Source:
         if pieces:
             yield pieces
 
-    def _without_long_lines(self, block: bytes, lines_before: int) -> bytes:
+    def _without_long_lines(self, block: bytes) -> bytes:
         """Replace each line of `block` that is longer than `LONGEST_LINE` by an empty one."""
         start = 0
         while start < len(block):
             last_end = block.rfind(b"\n", start, start + LONGEST_LINE + 1)
             if last_end < 0:
-                line = lines_before + block.count(b"\n", 0, start) + 1
+                line = self.lines_read + block.count(b"\n", 0, start) + 1
                 self._lose_line(line, block[start : start + 100])
                 block = block[:start] + block[block.index(b"\n", start) :]
                 last_end = start

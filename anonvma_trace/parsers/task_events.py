@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ..events import CLONE_THREAD, CLONE_VFORK, CLONE_VM
+from ..events import CLONE_THREAD, CLONE_VM
 from .execs import Exec, ExecsInFlight, comm_of_file
 from .images import argument_frame, start_rows
 from .native_block import Names, NativeBlock
 from .native_events import LEADER_LAST, PAGE_FAMILIES, SYSCALLS, Family, native_tables
 from .notes import Notes
 from .proc_maps import Snapshot
+from .repeated_forks import RepeatedForks
 from .row_table import (
     CHILD,
     COMM,
@@ -35,9 +37,7 @@ from .snapshots_given import NumberedSnapshots
 from .tasks import DEAD, UNKNOWN, Tasks
 
 _MARKER = re.compile(r"snap n=(\d+) why=(\w+) pid=(\d+)")
-_FORK_CALLS = ("clone", "clone3", "fork", "vfork")
 _EXEC_CALLS = ("execve", "execveat")
-_FLAGS_OF_CALL = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK}  # clone tells its own
 
 
 class Change(NamedTuple):
@@ -49,7 +49,7 @@ class Change(NamedTuple):
         Number of the native event.
     what : str
         ``"fork"`` (`subject` the parent, `value` the child), ``"exec"``, ``"exit"``, ``"image"``
-        (`snapshot`), ``"shmget"`` (`subject` the id, `value` the bytes) or ``"row"`` (`subject` its place).
+        (`snapshot`) or ``"shmget"`` (`subject` the id, `value` the bytes).
     """
 
     seq: int
@@ -61,14 +61,11 @@ class Change(NamedTuple):
 
 def _kinds_looked_at() -> np.ndarray:
     tables = native_tables()
-    about_tasks = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
+    about_tasks = (Family.NEWTASK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
     alone = (*about_tasks, Family.MARK, Family.LOST, Family.IMAGE)
-    calls = [call.name for call in SYSCALLS]
-    forks = [number for number, name in enumerate(calls) if name in _FORK_CALLS]
-    execs = [number for number, name in enumerate(calls) if name in _EXEC_CALLS]
-    enters = (tables.family == Family.ENTER) & np.isin(tables.syscall, forks + execs)
-    exits = (tables.family == Family.EXIT) & np.isin(tables.syscall, execs)
-    return np.isin(tables.family, alone) | enters | exits
+    execs = [number for number, call in enumerate(SYSCALLS) if call.name in _EXEC_CALLS]
+    of_exec = np.isin(tables.family, (Family.ENTER, Family.EXIT)) & np.isin(tables.syscall, execs)
+    return np.isin(tables.family, alone) | of_exec
 
 
 _LOOKED_AT = _kinds_looked_at()
@@ -91,6 +88,7 @@ class TaskEvent(NamedTuple):
     kind, tid, tgid, text, found : int
         As in `NativeBlock`.
     args : list of int
+        The first three numbers: no task event has more.
     """
 
     at: int
@@ -103,10 +101,14 @@ class TaskEvent(NamedTuple):
     args: list[int]
 
 
+_new_task_event = partial(tuple.__new__, TaskEvent)  # `_make` is a function of Python: twice the time
+
+
 def _task_events(block: NativeBlock, seq: np.ndarray, at: np.ndarray) -> Iterator[TaskEvent]:
-    """Yield the events `at` (indices) of a block."""
+    """Return the events `at` (indices) of a block, one after another."""
     columns = (at, seq[at], block.kind[at], block.tid[at], block.tgid[at], block.text[at], block.found[at])
-    yield from map(TaskEvent, *(column.tolist() for column in (*columns, block.args[at])))
+    numbers = zip(*(column.tolist() for column in (*columns, block.args[at, :3])), strict=True)
+    return map(_new_task_event, numbers)
 
 
 class TaskWalk:
@@ -227,11 +229,8 @@ class TaskEvents:
         self._snapshots = snapshots
         self._images = images
         self._used_images: list[Snapshot] = []
-        self._newtasks: set[int] = set()  # told by task_newtask, until sched_process_fork repeats them
-        self._fork_flags: dict[int, int] = {}  # tid -> clone_flags of its latest clone, if it tells them
-        self._tables = native_tables()
-        self._family_of: list[int] = self._tables.family.tolist()
-        self._syscall_of: list[int] = self._tables.syscall.tolist()
+        self._forks = RepeatedForks()
+        self._family_of: list[int] = native_tables().family.tolist()
 
     @property
     def unused_snapshots(self) -> int:
@@ -272,7 +271,9 @@ class TaskEvents:
         walk = TaskWalk(block, seq)
         self._place_starts_by_time(walk, acts)
         met = 0
-        for event in _task_events(block, seq, np.flatnonzero(_LOOKED_AT[block.kind])):
+        looked_at = _LOOKED_AT[block.kind]
+        looked_at[self._forks.new_ones(block)] = True
+        for event in _task_events(block, seq, np.flatnonzero(looked_at)):
             while met < len(strangers) and strangers[met][0] <= event.at:
                 self.tasks.meet(*strangers[met])
                 met += 1
@@ -281,28 +282,19 @@ class TaskEvents:
             self.tasks.meet(*stranger)
         return walk
 
-    def _pid(self, walk: TaskWalk, event: TaskEvent, tid: int) -> int:
-        return self.tasks.pid(tid, event.tgid)
-
     def _note(self, code: str, walk: TaskWalk, event: TaskEvent) -> None:
         self._notes.count(code, walk.block.line[event.at : event.at + 1])
 
     def _newtask(self, walk: TaskWalk, event: TaskEvent) -> None:
-        child, flags = event.args[0], event.args[1]
-        self._newtasks.add(child)
-        self._start_task(walk, event, child, flags)
+        self._start_task(walk, event, event.args[0], event.args[1])
 
     def _sched_fork(self, walk: TaskWalk, event: TaskEvent) -> None:
         """Fall back on sched_process_fork where task_newtask was not recorded (or lost): it has no flags."""
-        child = event.args[1]
-        if child in self._newtasks:
-            self._newtasks.discard(child)
-            return
-        tid = event.tid
-        flags = self._fork_flags.get(tid)
+        child, tid = event.args[1], event.tid
+        flags = self._forks.flags_before(event.at, tid)
         if flags is None:
             tgids = walk.block.tgid[walk.block.tid == child]
-            is_thread = len(tgids) > 0 and tgids[0] == self._pid(walk, event, tid)
+            is_thread = len(tgids) > 0 and tgids[0] == self.tasks.pid(tid, event.tgid)
             if event.found & 4:  # slot 2: perf tells
                 is_thread = bool(event.args[2])
             flags = CLONE_VM | CLONE_THREAD if is_thread else 0
@@ -310,7 +302,7 @@ class TaskEvents:
         self._start_task(walk, event, child, flags)
 
     def _start_task(self, walk: TaskWalk, event: TaskEvent, child: int, flags: int) -> None:
-        pid = self._pid(walk, event, event.tid)
+        pid = self.tasks.pid(event.tid, event.tgid)
         self.execs.forget(child)
         name = event.text
         if name < 0:  # not told by every format: a child begins with its parent's
@@ -329,7 +321,7 @@ class TaskEvents:
     def _exec(self, walk: TaskWalk, event: TaskEvent) -> None:
         block = walk.block
         pid, old_pid = event.args[0], event.args[1]
-        if self._pid(walk, event, old_pid) == DEAD:
+        if self.tasks.pid(old_pid, event.tgid) == DEAD:
             self._note("event-after-exit", walk, event)
             return
         told = event.text >= 0  # not by every format
@@ -354,7 +346,7 @@ class TaskEvents:
 
     def _task_exit(self, walk: TaskWalk, event: TaskEvent) -> None:
         tid = event.args[0]
-        pid = self._pid(walk, event, tid)
+        pid = self.tasks.pid(tid, event.tgid)
         self.execs.forget(tid)
         if pid == DEAD:
             self._note("event-after-exit", walk, event)
@@ -431,14 +423,7 @@ class TaskEvents:
         walk.add("lost", event, 0, length=events, comm=-1)
 
     def _enter(self, walk: TaskWalk, event: TaskEvent) -> None:
-        call = SYSCALLS[self._syscall_of[event.kind]].name
-        tid = event.tid
-        if call in _EXEC_CALLS:
-            self.execs.enter(tid, event.seq)
-        elif call == "clone3":
-            self._fork_flags.pop(tid, None)  # its flags are in the caller's memory
-        else:
-            self._fork_flags[tid] = _FLAGS_OF_CALL.get(call, event.args[0])
+        self.execs.enter(event.tid, event.seq)
 
     def _leave(self, walk: TaskWalk, event: TaskEvent) -> None:
         self.execs.leave(event.tid)

@@ -22,7 +22,6 @@ from .native_events import (
     native_tables,
 )
 from .native_stream import NativeReader
-from .source import count_newlines
 
 _ABOUT_TASKS = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
 
@@ -50,6 +49,7 @@ class TracepointReader(NativeReader):
         self._tool, self._style = tool, style
         self._remembered = scanner.empty_memory()
         self._text_numbers: dict[bytes, int] = {}  # spares the decoding
+        self._line_ends = np.empty(0, dtype=np.int64)
         self._rows = np.empty((0, scanner.N_COLUMNS), dtype=np.int64)
         self._args = np.empty((0, MAX_ARGS + 1), dtype=np.int64)
         # Of each kind, from LOWEST_KIND on:
@@ -65,7 +65,7 @@ class TracepointReader(NativeReader):
     def read(self, text: bytes, first_line: int) -> NativeBlock:
         """Return the events of `text` in file order."""
         data = np.frombuffer(text, dtype=np.uint8)
-        line_ends = self._line_ends(text, data)
+        line_ends = self._ends_of_lines(text, data)
         rows, args = self._room(len(line_ends))
         scanner.scan_lines(data, line_ends, self._tool, self._style, self._remembered, rows, args)
         self._take_apart(text, rows, args)
@@ -73,13 +73,16 @@ class TracepointReader(NativeReader):
         self._account(text, first_line, line_ends, rows, args)
         return self._to_block(text, first_line, rows, args)
 
-    @staticmethod
-    def _line_ends(text: bytes, data: np.ndarray) -> np.ndarray:
-        n_lines = count_newlines(text)
-        line_ends = np.empty(n_lines + 1, dtype=np.int64)
-        scanner.find_line_ends(data, line_ends)
-        line_ends[n_lines] = len(data)
-        return line_ends if not text.endswith(b"\n") else line_ends[:-1]
+    def _ends_of_lines(self, text: bytes, data: np.ndarray) -> np.ndarray:
+        """Return where each line ends: in the same memory from block to block."""
+        n_lines = scanner.find_line_ends(data, self._line_ends)
+        if n_lines >= len(self._line_ends):
+            self._line_ends = np.empty(n_lines + n_lines // 4 + 1, dtype=np.int64)
+            scanner.find_line_ends(data, self._line_ends)
+        if not text.endswith(b"\n"):
+            self._line_ends[n_lines] = len(data)
+            n_lines += 1
+        return self._line_ends[:n_lines]
 
     def _room(self, n_lines: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the scanner's two arrays: the same memory from block to block."""

@@ -295,3 +295,44 @@ def test_carriage_returns_and_a_missing_last_newline_do_no_harm():
         "page_fault_user", "page_fault_user", KIND_BLANK, "page_fault_user"
     ]  # fmt: skip
     assert args[3, :2].tolist() == [0x7F10, 6]
+
+
+@pytest.mark.parametrize(
+    ("event", "args"),
+    [
+        # as every kernel prints it, which is matched at once
+        ("page_fault_user: address=0x7f10 ip=0x401a2c error_code=0x6", [0x7F10, 6]),
+        ("page_fault_kernel: address=0x7f10 ip=__clear_user error_code=0x2", [0x7F10, 2]),
+        ("page_fault_user: address=0xffffffffff600000 ip=0x1 error_code=0x15", [-0xA00000, 0x15]),
+        # anything else in it is read field by field
+        ("page_fault_user:  address=0x7f10 ip=0x401a2c error_code=0x6", [0x7F10, 6]),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c  error_code=0x6", [0x7F10, 6]),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c error_code=0x6 more=1", [0x7F10, 6]),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c more=1 error_code=0x6", [0x7F10, 6]),
+        ("page_fault_user: error_code=0x6 address=0x7f10 ip=0x401a2c", [0x7F10, 6]),
+        ("page_fault_user: address=0x7f10 error_code=0x6", [0x7F10, 6]),
+        ("page_fault_kernel: address=init_task ip=0x1 error_code=0x0", [-1, 0]),
+    ],
+)
+def test_page_faults_are_read_in_whatever_form(event, args):
+    row, read = scan_line(HEAD + event)
+    assert name_of(row) == event.split(":")[0]
+    assert (read[:2], read[MAX_ARGS]) == (args, 0b11)
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "place"),
+    [
+        ("page_fault_user: address=0x ip=0x401a2c error_code=0x6", "bad-number", "0x ip"),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c error_code=0x", "bad-number", "0x"),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c error_code=0x6g", "bad-number", "0x6g"),
+        ("page_fault_user: address=0x11111111111111111 ip=0x1 error_code=0x6", "bad-number", "0x1111"),
+        ("page_fault_user: address=0x7f10 ip=0x401a2c", "missing-field", ""),
+        ("page_fault_user: address=0x7f10 ip=0x401a2cerror_code=0x6", "missing-field", ""),
+    ],
+)
+def test_damaged_page_faults_are_told_where_they_are_damaged(event, code, place):
+    text = HEAD + event
+    row, _ = scan_line(text)
+    assert scanner.FAULTS[row[scanner.FAULT]][0] == code
+    assert text[row[scanner.FAULT_AT] :].startswith(place) if place else row[scanner.FAULT_AT] == len(text)

@@ -252,3 +252,12 @@ def test_no_room_for_the_copy_is_told(tmp_path, monkeypatch):
     source = source_of(tmp_path, gzip.compress(TEXT))
     with pytest.raises(TraceAccessError, match="room for an uncompressed copy"):
         source.local_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"), [(b"a\nb\n", 2), (b"a\nb", 2), (b"a", 1), (b"a\n" + b"x" * (2 << 20) + b"\nb\n", 3)]
+)
+def test_lines_are_counted_once_for_everyone(tmp_path, text, lines):
+    source = source_of(tmp_path, text)
+    list(source.blocks(1000))
+    assert source.lines_read == lines

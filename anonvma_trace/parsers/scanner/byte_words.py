@@ -133,13 +133,12 @@ def four_bytes(data, at, end):
 
 @entry_point
 def find_line_ends(data, line_ends):
-    """Fill `line_ends` with the places of all newlines; returns how many there are.
+    """Fill `line_ends` with the places of the newlines, as far as it has room; returns how many there are.
 
     Parameters
     ----------
     data : ndarray of uint8
     line_ends : ndarray of int64
-        With room for all.
     """
     n_lines = 0
     at = 0
@@ -148,7 +147,8 @@ def find_line_ends(data, line_ends):
         # Exact for every byte, not only for the first.
         marks = ~(((word & _LOW_SEVEN) + _LOW_SEVEN) | word) & HIGH_BITS
         while marks != 0:
-            line_ends[n_lines] = at + first_place(marks)
+            if n_lines < len(line_ends):
+                line_ends[n_lines] = at + first_place(marks)
             n_lines += 1
             marks &= marks - _U(1)
         at += 8
