@@ -25,8 +25,8 @@ ALLOCATED = {
     "redis-midrun": (1, 107),
     "swapfork": (8, 30),
 }
-ANON_PAGES_DIFFER: dict[str, int] = {}
-"""Snapshots of a sample whose anonymous pages are not exactly those of the replay: under one in a hundred of all."""
+BORDERS_DIFFER = {"zoo": 5}
+"""Snapshots with other borders: after remap_file_pages, a call that does not tell its file and is left out."""
 
 
 def replayed(name):
@@ -40,15 +40,19 @@ def test_layout_and_pages_are_the_kernels(name):
     told = replayed(name).summary["validation"]
     compared = told["compared"]
     assert compared > 0
-    assert (told["pages_equal"], told["borders_equal"]) == (compared, compared)
-    assert told["anon_pages_equal"] == compared - ANON_PAGES_DIFFER.get(name, 0)
+    assert told["pages_equal"] == told["anon_pages_equal"] == compared
+    assert told["borders_equal"] == compared - BORDERS_DIFFER.get(name, 0)
 
 
 @pytest.mark.parametrize("name", sorted(ALLOCATED))
 def test_every_anon_vma_is_made_where_the_kernel_made_it(name):
     sample = samples.get_sample(name)
     table = anonvma_trace.read_trace(str(sample.path), maps=[str(path) for path in sample.maps]).table
-    recorded = next(event for event, line in enumerate(table["line"].to_pylist(), start=1) if line)
+    lines, ops = table["line"].to_pylist(), table["op"].to_pylist()
+    image = lines[
+        ops.index("vma")
+    ]  # all rows of the first images have the line of the marker that begins the trace
+    recorded = next(event for event, line in enumerate(lines, start=1) if line > image)
     made = [
         row["allocated_by"] == "fork"
         for row in replayed(name).to_arrow("anon_vmas").to_pylist()
