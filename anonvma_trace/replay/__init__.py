@@ -40,7 +40,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 """Options and the values each takes."""
 
-_SCHEME_OPTIONS = {"pte_chain_line": "128"}
+_SCHEME_OPTIONS = {"pte_chain_line": "0"}  # 0: the usual line of each machine
 """Options that one scheme only looks at, all of them numbers, and their defaults."""
 
 Progress = Callable[[int, int, str], None]

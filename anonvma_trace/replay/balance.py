@@ -41,7 +41,7 @@ def _imbalances(state: State, lost_pages: np.ndarray) -> list[tuple[str, int, in
     glob = state.glob[0]
     mm = state.mm.array[1 : glob.mm_top]
     mm = mm[mm["users"] != 0]
-    misses = sum(int(glob[f"miss_{kind}"]) for kind in ("rss", "range", "none", "swap", "other"))
+    misses = sum(int(glob[name]) for name in glob.dtype.names if name.startswith("miss_"))
     may_lose = glob.lossy_merges or glob.layout_only
     lost = 0 if may_lose else int(np.count_nonzero(lost_pages))
     return [

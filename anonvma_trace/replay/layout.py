@@ -457,6 +457,7 @@ _COUNTERS = (
     "miss_none",
     "miss_swap",
     "miss_other",
+    "miss_extinct",  # of scheme anonmm: members of a ring whose mm is gone
     "hits",
     "early_stops",
     "unreachable",

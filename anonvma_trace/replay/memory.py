@@ -129,28 +129,31 @@ def do_wp_page(s, vma, vpn, pte):
         glob.cow_reuses += 1
         page_reused(s, page, vma)
         return
+    if pte & PTE_ZERO:
+        glob.zero_copies += 1
+    else:
+        glob.cow_copies += 1
+        s.proc[s.mm[v.mm].owner].cow_copies += 1
     copy_on_write(s, vma, vpn, pte)
 
 
 @kernel
 def copy_on_write(s, vma, vpn, pte):
-    """Replace what a present pte maps by a copy of the vma's own."""
-    glob = s.glob[0]
+    """Replace what a present pte maps by a copy of the vma's own, dirty, and writable as far as the vma allows.
+
+    It is counted by the caller: a write asked for it, or the scheme cannot have the page here.
+    """
     v = s.vma[vma]
     page = pte >> PTE_SHIFT
     anon_vma_prepare(s, vma)
     if pte & PTE_ZERO:
-        glob.zero_copies += 1
         _rss_up(s, v.mm)
+    elif s.page[page].pg_flags & PG_ANON_KIND:
+        page_remove_rmap(s, page, vma, vpn)
+        if s.page[page].mapcount == 0 and s.page[page].slot == NULL:
+            free_anon_page(s, page)
     else:
-        glob.cow_copies += 1
-        s.proc[s.mm[v.mm].owner].cow_copies += 1
-        if s.page[page].pg_flags & PG_ANON_KIND:
-            page_remove_rmap(s, page, vma, vpn)
-            if s.page[page].mapcount == 0 and s.page[page].slot == NULL:
-                free_anon_page(s, page)
-        else:
-            _remove_file_rmap(s, page)
+        _remove_file_rmap(s, page)
     _map_new_page(s, vma, vpn, False)
 
 
@@ -212,10 +215,10 @@ def do_swap_page(s, vma, vpn, pte, write):
     pte = (page << PTE_SHIFT) | bits
     s.pt[find_pte(s, v.mm, vpn)] = pte
     page_add_anon_rmap(s, page, vma, vpn, (1 if alone else 0) + (1 if may_write else 0))
-    if page_misplaced(s, page, vpn):
-        copy_on_write(s, vma, vpn, pte)
-    elif write and not may_write:
+    if write and not may_write:
         do_wp_page(s, vma, vpn, pte)
+    elif page_misplaced(s, page, vpn):
+        copy_on_write(s, vma, vpn, pte)
 
 
 @kernel

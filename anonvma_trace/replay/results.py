@@ -168,7 +168,7 @@ class ResultBuilder:
             numbers(f["ts"]),
             numbers(state.proc.array["pid"][f["proc"]]),
             _pages(f["addr"]),
-            numbers(f["anon_vma"]),
+            _or_null(f["anon_vma"]),
             _named(f["purpose"], PURPOSE_NAMES),
             *(
                 numbers(f[name])

@@ -135,6 +135,7 @@ def validate_counters(s, c):
     """Check the sums that counters of walks and merges must make."""
     glob = s.glob[0]
     misses = glob.miss_rss + glob.miss_range + glob.miss_none + glob.miss_swap + glob.miss_other
+    misses += glob.miss_extinct
     compare(c, FIGURE, FIGURE_VISITED, glob.vmas_visited, misses + glob.hits)
     walks, file_walks = 0, 0
     for visited in range(glob.visited_cap):

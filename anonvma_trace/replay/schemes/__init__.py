@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .description import Scheme
 
 RULES: dict[str, tuple[str, ...]] = {
+    "pte_chain": (),
+    "anonmm": (),
     "anon_vma": ("fix_propagate", "propagate_all", "fix_move_merge", "rmap40", "merge_pre_rmap39"),
     "anon_vma_chain": ("avc_rule_2011",),
     "linux6": (),
