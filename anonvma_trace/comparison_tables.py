@@ -22,6 +22,8 @@ class ComparisonTables:
         For each replay the number of events at which it did otherwise than the reference: ``merged_more``,
         ``merged_fewer``, ``merged_otherwise`` (the same number, by another case), ``visited_more``,
         ``visited_fewer``, ``found_otherwise``.
+    overhead_at_end : dict of str to dict of str to int
+        Bytes that the scheme itself takes at the end of the trace, on ``i386`` and ``x86_64``.
     memory_bytes : dict of str to int
         Bytes that the state of each replay took at its end, tables not yet filled included.
     merge_outcomes : polars.DataFrame
@@ -35,6 +37,7 @@ class ComparisonTables:
     summaries: dict[str, dict[str, Any]]
     reference: str
     against: dict[str, dict[str, int]]
+    overhead_at_end: dict[str, dict[str, int]]
     memory_bytes: dict[str, int]
     merge_outcomes: pl.DataFrame
     walk_differences: pl.DataFrame
@@ -51,6 +54,7 @@ class ComparisonTables:
             "schemes": self.summaries,
             "reference": self.reference,
             "against": self.against,
+            "overhead_at_end": self.overhead_at_end,
             "memory_bytes": self.memory_bytes,
             "merge_outcomes": self.merge_outcomes.to_dicts(),
             "walk_differences": self.walk_differences.to_dicts(),

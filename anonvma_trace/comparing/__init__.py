@@ -72,11 +72,13 @@ def run_comparison(
     for choice, (core, _), (summary, _) in zip(choices, cores, finished, strict=True):
         tell_origin(summary, core, trace, choice.scheme, list(choice.rules), options)
         summaries[choice.name] = summary
+    states = {choice.name: core.state for choice, (core, _) in zip(choices, cores, strict=True)}
     return ComparisonTables(
         summaries,
         reference,
         disagreements.against,
-        {choice.name: _bytes_of(core.state) for choice, (core, _) in zip(choices, cores, strict=True)},
+        {name: _overhead(state) for name, state in states.items()},
+        {name: _bytes_of(state) for name, state in states.items()},
         disagreements.merge_outcomes(),
         disagreements.walk_differences(),
         disagreements.findings().filter(pl.col("scheme").is_in(_with_findings(summaries))),
@@ -102,6 +104,11 @@ def _core(trace: Trace, choice: Choice, options: Mapping[str, str]) -> tuple[Rep
 def _with_findings(summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the replays under which it is defined which pages are lost."""
     return [name for name, each in summaries.items() if each["findings"]["unreachable_pages"] is not None]
+
+
+def _overhead(state: Any) -> dict[str, int]:
+    glob = state.glob[0]
+    return {"i386": int(glob.overhead_i386), "x86_64": int(glob.overhead_x86_64)}
 
 
 def _bytes_of(tables: Any) -> int:

@@ -63,10 +63,25 @@ FIGURES: tuple[Figure, ...] = (
     Figure("swap-out", "list lengths, sum", ("reclaim", "list_length_sum")),
     Figure("swap-out", "ptes read", ("reclaim", "ptes_read"), has_ratio=True),
     Figure("swap-out", "hits", ("reclaim", "hits")),
+    Figure("swap-out", "find_vma calls", ("extra", "find_vma_calls")),
     Figure("swap-out", "pages unmapped", ("reclaim", "unmapped")),
+    Figure("fork", "objects made", ("extra", "fork_objects")),
+    Figure("fork", "list insertions", ("extra", "fork_insertions"), has_ratio=True),
+    Figure("fault", "objects made", ("extra", "fault_objects")),
+    Figure("fault", "hot-path operations", ("extra", "rmap_hot_ops")),
+    Figure("fault", "entries added", ("extra", "rmap_adds"), always=False),
+    Figure("fault", "entries removed", ("extra", "rmap_removes"), always=False),
+    Figure("fault", "entries compared", ("extra", "rmap_remove_steps"), always=False),
+    Figure("moves", "mremap copies", ("extra", "mremap_copies")),
+    Figure("moves", "swap-in copies", ("extra", "swapin_copies")),
+    Figure("moves", "spans forced", ("extra", "span_forced")),
     Figure("memory", "objects allocated", ("anon_vmas", "allocated")),
     Figure("memory", "objects at the peak", ("anon_vmas", "peak")),
     Figure("memory", "objects at the end", ("anon_vmas", "live")),
+    Figure("memory", "chains at the peak", ("extra", "chains_peak"), always=False),
+    Figure("memory", "chains at the end", ("extra", "chains_live"), always=False),
+    Figure("memory", "blocks, i386", ("extra", "pte_chain_blocks_i386_peak"), always=False),
+    Figure("memory", "blocks, x86_64", ("extra", "pte_chain_blocks_x86_64_peak"), always=False),
     Figure("memory", "bytes, i386", ("overhead_bytes", "i386"), has_ratio=True),
     Figure("memory", "bytes, x86_64", ("overhead_bytes", "x86_64"), has_ratio=True),
     Figure("findings", "pages unreachable", ("findings", "unreachable_pages")),
@@ -77,7 +92,13 @@ FIGURES: tuple[Figure, ...] = (
 
 
 def figure_value(summary: dict[str, Any], figure: Figure) -> float | int | None:
-    """Return a figure of one summary; None where it is not defined there."""
+    """Return a figure of one summary; None where it is not defined there.
+
+    What is not among the further counts of a scheme is something that it never does: 0.
+    """
+    if figure.path[0] == "extra":
+        count: int = summary["extra"].get(figure.path[1], 0)
+        return count
     value: Any = summary
     for key in figure.path:
         value = value.get(key) if isinstance(value, dict) else None

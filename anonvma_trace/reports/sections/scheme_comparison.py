@@ -96,6 +96,9 @@ def comparison_findings(comparison: ComparisonTables) -> tuple[str, ...]:
         _span(
             comparison, ("overhead_bytes", "x86_64"), "At the peak the scheme itself takes on x86_64", "bytes"
         ),
+        _span(comparison, ("extra", "fork_insertions"), "Forks made", "list insertions"),
+        _span(comparison, ("extra", "rmap_hot_ops"), "Single ptes cost", "operations"),
+        _span(comparison, ("extra", "mremap_copies"), "Moving mappings copied", "pages"),
         _span(comparison, ("vmas", "peak"), "At the peak there are", "vmas"),
         *(_merges_beside(comparison, name) for name in comparison.names),
         *(_lost(comparison, name) for name in comparison.names),
@@ -138,6 +141,10 @@ def figure_table(comparison: ComparisonTables, subject: str, title: str) -> Tabl
         if figure.has_ratio and any(ratio not in (None, 1) for ratio in ratios):
             texts = ("" if ratio is None else f"×{format_value(ratio, 'mean')}" for ratio in ratios)
             rows.append((f"– to {comparison.reference}", *texts))
+    if subject == "memory":
+        for machine in ("i386", "x86_64"):
+            now = (comparison.overhead_at_end[name][machine] for name in comparison.names)
+            rows.append((f"at the end, {machine}", *(format_value(each, "figure") for each in now)))
     columns = (Column("figure", "", "text"), *(Column(name, name, "number") for name in comparison.names))
     return Table(title, columns, tuple(rows)) if rows else None
 
