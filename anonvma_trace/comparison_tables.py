@@ -23,7 +23,7 @@ class ComparisonTables:
         ``merged_fewer``, ``merged_otherwise`` (the same number, by another case), ``visited_more``,
         ``visited_fewer``, ``found_otherwise``.
     overhead_at_end : dict of str to dict of str to int
-        Bytes that the scheme itself takes at the end of the trace, on ``i386`` and ``x86_64``.
+        Bytes that the scheme itself takes at the end of the trace, on ``i386`` and ``x86_64``; None where not defined.
     memory_bytes : dict of str to int
         Bytes that the state of each replay took at its end, tables not yet filled included.
     merge_outcomes : polars.DataFrame
@@ -37,7 +37,7 @@ class ComparisonTables:
     summaries: dict[str, dict[str, Any]]
     reference: str
     against: dict[str, dict[str, int]]
-    overhead_at_end: dict[str, dict[str, int]]
+    overhead_at_end: dict[str, dict[str, int | None]]
     memory_bytes: dict[str, int]
     merge_outcomes: pl.DataFrame
     walk_differences: pl.DataFrame

@@ -77,7 +77,7 @@ def run_comparison(
         summaries,
         reference,
         disagreements.against,
-        {name: _overhead(state) for name, state in states.items()},
+        {name: _overhead(state, summaries[name]["overhead_bytes"]) for name, state in states.items()},
         {name: _bytes_of(state) for name, state in states.items()},
         disagreements.merge_outcomes(),
         disagreements.walk_differences(),
@@ -106,9 +106,10 @@ def _with_findings(summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name, each in summaries.items() if each["findings"]["unreachable_pages"] is not None]
 
 
-def _overhead(state: Any) -> dict[str, int]:
+def _overhead(state: Any, peaks: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Return the bytes that the scheme takes now, by machine; None where its peak is not defined either."""
     glob = state.glob[0]
-    return {"i386": int(glob.overhead_i386), "x86_64": int(glob.overhead_x86_64)}
+    return {name: None if peak is None else int(glob[f"overhead_{name}"]) for name, peak in peaks.items()}
 
 
 def _bytes_of(tables: Any) -> int:
