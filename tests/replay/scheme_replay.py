@@ -5,12 +5,12 @@ from __future__ import annotations
 from anonvma_trace.events import TraceMetadata
 from anonvma_trace.replay import ReplayCore
 
-from .core_state import batch_of
+from .core_state import CoreReplay, batch_of
 from .scenario_text import scenario_rows
 
 
 class SchemeReplay:
-    """Rows or a scenario, replayed under a scheme, every event checked.
+    """Rows or a scenario, replayed under a scheme; every invariant is checked after the last event at least.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class SchemeReplay:
     rules : tuple of str
     """
 
-    def __init__(self, scheme, events, rules=(), check_every=1):
+    def __init__(self, scheme, events, rules=(), check_every=1 << 20):
         rows = scenario_rows(events) if isinstance(events, str) else events
         self.core = ReplayCore(TraceMetadata(), {}, rules, check_every=check_every, scheme=scheme)
         self.core.feed(batch_of(rows))
@@ -50,3 +50,14 @@ class SchemeReplay:
     @property
     def walks(self):
         return [(row["anon_vma"], row["vmas_visited"], row["list_length"]) for row in self.rows("walks")]
+
+
+def page_tables(core):
+    """Return the ptes of every mm, by the lowest pid that uses it and page number, in the words of `CoreReplay`."""
+    shown = CoreReplay()
+    shown.core = core
+    tables = {}
+    for pid, row in shown._mms().items():
+        mm = core.state.mm[row]
+        tables[pid] = dict(shown._ptes(int(mm.pgd), int(mm.pt_height), 0)) if mm.pt_height else {}
+    return tables

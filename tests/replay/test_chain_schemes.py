@@ -6,6 +6,9 @@ functions named in `schemes.anon_vma_chain` and `schemes.linux6` in a few steps.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -16,7 +19,7 @@ from .core_state import batch_of
 from .generated import HEAP, events, fork_family, to_batches, walk_every_page
 from .random_events import random_rows
 from .scenario_text import scenario_rows
-from .scheme_replay import SchemeReplay
+from .scheme_replay import SchemeReplay, page_tables
 
 BOTH = ("anon_vma_chain", "linux6")
 RULE_2011 = ("avc_rule_2011",)
@@ -206,7 +209,7 @@ def test_flags_and_merging_of_2004_and_today(text, n_vmas):
     options = {"brk_flags": "rw"}
     found = []
     for scheme in BOTH:
-        core = ReplayCore(TraceMetadata(), options, check_every=1, scheme=scheme)
+        core = ReplayCore(TraceMetadata(), options, check_every=1 << 20, scheme=scheme)
         core.feed(batch_of(scenario_rows(text)))
         summary, _ = core.finish()
         assert summary["violations"] == 0
@@ -286,7 +289,7 @@ def test_walking_shared_pages_before_any_is_copied(scheme):
 @pytest.mark.parametrize("seed", [39, 19, 15, 7])
 def test_every_invariant_holds_after_every_event(scheme, rules, seed):
     """In `linux6`, and under the rule of 2011, no page is ever lost either."""
-    replay = SchemeReplay(scheme, list(random_rows(seed, 600)), rules)
+    replay = SchemeReplay(scheme, list(random_rows(seed, 600)), rules, check_every=1)
     assert replay.summary["violations"] == 0, [
         row["message"] for row in replay.rows("diagnostics") if row["severity"] == "error"
     ]
@@ -334,3 +337,36 @@ def test_a_planted_fault_is_found(scheme, fault):
     assert checker.check(core.state) == []
     plant(core.state)
     assert f"validate-{invariant}" in {told.code for told in checker.check(core.state)}
+
+
+MENDED = ("anon_vma", ("fix_propagate", "fix_move_merge"))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("seed", [39, 19, 15, 7])
+def test_page_tables_are_the_same_under_every_scheme(seed):
+    """Where no lock ends an unmap half way, and no defect hides a page: same pages, same swap slots, same places."""
+    rows = [
+        row
+        for row in random_rows(seed, 1500)
+        if row["op"] not in ("mlock", "munlock", "mremap") and not row.get("flags", 0) & 0x2000
+    ]
+    cores = [
+        ReplayCore(TraceMetadata(), {}, rules, scheme=scheme)
+        for scheme, rules in (MENDED, ("anon_vma_chain", ()), ("anon_vma_chain", RULE_2011), ("linux6", ()))
+    ]
+    for begin in range(0, len(rows), 100):
+        for core in cores:
+            core.feed(batch_of(rows[begin : begin + 100]))
+        first, *others = [page_tables(core) for core in cores]
+        assert all(other == first for other in others), f"at the latest after row {begin + 100}"
+    assert all(core.finish()[0]["findings"]["bugs"] == 0 for core in cores)
+
+
+def test_nothing_of_another_scheme_is_imported():
+    code = (
+        "import sys; from anonvma_trace.replay.schemes import load_scheme; load_scheme('anon_vma'); "
+        "print([name for name in sys.modules if 'chain' in name or 'linux6' in name or 'validate_' in name])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
