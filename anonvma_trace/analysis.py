@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from . import samples, summary_text
 from .errors import TraceAccessError, UsageError
 from .parsers import open_trace
 from .parsers.slab_recording import is_slab_recording, read_slab_recording
-from .replay import run_replay
+from .replay import check_choice, run_replay
 from .replay.marks import Watchers
 from .reports import write_report
 from .result_tables import ResultTables
 from .slab_validation import SlabValidation
+from .table_sinks import TablesInMemory, TablesOnDisk, save_results
 from .tables import TABLES
 from .trace import Trace
 from .validation import Validation
@@ -122,7 +124,23 @@ class Replay(ResultTables):
     @classmethod
     def from_tables(cls, tables: ResultTables) -> Replay:
         """Return the same results as a `Replay` (nothing is copied)."""
-        return cls(tables.summary, {name: tables.to_arrow(name) for name in TABLES})
+        replay = cls.__new__(cls)
+        replay.__dict__ |= tables.__dict__
+        return replay
+
+    def save(self, directory: str | Path) -> None:
+        """Write every table as ``NAME.parquet`` and the summary as ``summary.json`` into `directory`.
+
+        Each file is written under a temporary name and then renamed: none is ever half there.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be made or written.
+        UsageError
+            A table was not kept.
+        """
+        save_results(self, directory)
 
     def report(self, path: str | Path) -> None:
         """Write a report, HTML or Markdown by the suffix of `path` (``.html`` or ``.md``).
@@ -143,7 +161,7 @@ class Replay(ResultTables):
     def _repr_html_(self) -> str:
         """Show summary and tables in a notebook."""
         return summary_text.summary_html(
-            self.summary, {name: self.to_arrow(name).num_rows for name in TABLES}
+            self.summary, {name: self.height(name) for name in TABLES if self.keeps(name)}
         )
 
 
@@ -194,6 +212,10 @@ def replay_trace(
     validate: Sequence[TracePath] = (),
     baseline: str | None = None,
     check_every: int = 0,
+    detail: str = "full",
+    save: str | Path | None = None,
+    tables: Collection[str] = tuple(TABLES),
+    jobs: int = 0,
     progress: Progress | None = None,
 ) -> Replay:
     """Replay all events of a trace under a reverse-mapping scheme.
@@ -218,6 +240,17 @@ def replay_trace(
     check_every : int, optional
         Check every invariant of the replay after each event (1), or after every n-th and the last; 0: not at
         all. ``summary["violations"]`` counts those found broken, `diagnostics` names them.
+    detail : str, optional
+        ``"sampled"``: of the tables `merges`, `walks`, `file_walks` and `vma_spans` only a sample of bounded size,
+        every k-th row; ``"none"``: none of their rows. ``summary["detail"]`` tells; all totals stay exact.
+    save : str or Path, optional
+        Directory for the results, as `Replay.save` writes them. The tables go there while the replay runs, so that
+        they take no memory, and are read from there when they are used.
+    tables : collection of str, optional
+        Tables to keep in memory (without `save`); by default all.
+    jobs : int, optional
+        Threads that replay process families side by side, with the results that one has; 0: as many as there are
+        processors, at most 8, for traces of more than half a million events. A diagnostic tells what became of it.
     progress : callable, optional
         Called with (events done, events in all or 0, message) now and then.
 
@@ -228,7 +261,9 @@ def replay_trace(
     Raises
     ------
     UsageError
-        No such scheme, rule or option; the message names the nearest.
+        No such scheme, rule, option, detail or table; the message names the nearest.
+    OutputError
+        The directory `save` cannot be made or written.
     TraceError
         The input cannot be read.
     ReplayBug
@@ -242,21 +277,30 @@ def replay_trace(
     watchers = [watcher for watcher in (validation, counts) if watcher is not None]
     if not isinstance(trace, Trace):
         trace = read_trace(trace, maps=maps)
-    tables = run_replay(
-        trace,
-        scheme=scheme,
-        rules=tuple(rules),
-        options=dict(options or {}),
-        baseline=baseline,
-        watcher=Watchers(watchers) if watchers else None,
-        check_every=check_every,
-        progress=progress,
-    )
-    if validation is not None:
-        tables.summary["validation"] = validation.summary()
+    for name in tables:
+        check_choice("table", name, TABLES)
+    into_files = save is not None and counts is None  # else the tables are looked at once more
+    kept = TABLES if save is not None else {*tables, "anon_vmas"} if counts is not None else tables
+    with TablesOnDisk(save) if save is not None and into_files else nullcontext(TablesInMemory(kept)) as sink:
+        results = run_replay(
+            trace,
+            scheme=scheme,
+            rules=tuple(rules),
+            options=dict(options or {}),
+            baseline=baseline,
+            watcher=Watchers(watchers) if watchers else None,
+            check_every=check_every,
+            detail=detail,
+            sink=sink,
+            jobs=jobs,
+            amend=None if validation is None else lambda: {"validation": validation.summary()},
+            progress=progress,
+        )
     if counts is not None:
-        counts.add_to(tables)
-    replay = Replay.from_tables(tables)
+        counts.add_to(results)
+        if save is not None:
+            save_results(results, save)
+    replay = Replay.from_tables(results)
     replay._replayed = _Replayed(trace, scheme, tuple(rules), dict(options or {}))
     return replay
 

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,6 +71,23 @@ OptionOption = Annotated[
     list[str] | None,
     typer.Option(
         "--option", metavar="NAME=VALUE", help="Option of the replay (repeatable).", show_default=False
+    ),
+]
+DetailOption = Annotated[
+    str,
+    typer.Option(
+        "--detail",
+        metavar="HOW",
+        help="Rows of walks, merges and vma_spans: full, sampled (a bounded sample) or none. Totals stay exact.",
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=0,
+        help="Threads that replay process families side by side. 0: as many as help.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")]
@@ -238,6 +256,8 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    detail: DetailOption = "full",
+    jobs: JobsOption = 0,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -247,9 +267,21 @@ def replay(
     from . import console
     from .summary_text import diagnostics_section, summary_sections
 
-    result = _replay(trace, scheme, rule, options, baseline, validate, check_every or int(check))
+    result = _replay(
+        trace,
+        scheme,
+        rule,
+        options,
+        baseline=baseline,
+        validate=validate or [],
+        check_every=check_every or int(check),
+        detail=detail,
+        save=out,
+        tables=("diagnostics",),  # without --out, all that is printed
+        jobs=jobs,
+    )
     if out is not None:
-        _write_all(result, out)
+        _write_reports(result, out)
     if json:
         console.print_json(result.summary)
     else:
@@ -285,13 +317,15 @@ def report(
     scheme: SchemeOption = "anon_vma",
     rule: RuleOption = None,
     option: OptionOption = None,
+    detail: DetailOption = "full",
+    jobs: JobsOption = 0,
     debug: DebugOption = False,
 ) -> int:
     """Write a report, HTML or Markdown, from saved results or straight from a trace."""
     _check_suffix(output, (".html", ".md"))
     options = _parse_options(option)
     if traces and len(traces) == 1 and Path(traces[0], "summary.json").is_file():
-        _refuse_replay_options(maps, format, scenario, rule, option)
+        _refuse_replay_options(maps, format, scenario, rule, option, detail != "full", jobs)
         from . import console
         from .analysis import Replay
 
@@ -301,7 +335,8 @@ def report(
     trace = _open(traces, maps, format, scenario)
     from . import console
 
-    _replay(trace, scheme, rule, options).report(output)
+    with TemporaryDirectory(prefix="anonvma-trace-") as directory:  # tables may be larger than memory
+        _replay(trace, scheme, rule, options, detail=detail, jobs=jobs, save=directory).report(output)
     console.print_message(f"wrote {output}")
     return _finish(trace)
 
@@ -561,24 +596,14 @@ def _replay(
     scheme: str,
     rules: list[str] | None,
     options: dict[str, str],
-    baseline: str | None = None,
-    validate: list[str] | None = None,
-    check_every: int = 0,
+    **how: Any,
 ) -> Replay:
+    """Replay with progress on a terminal; `how` goes to `replay_trace`."""
     from . import console
     from .analysis import replay_trace
 
     with console.progress_on_terminal(trace) as progress:
-        return replay_trace(
-            trace,
-            scheme,
-            rules or [],
-            options,
-            validate=validate or [],
-            baseline=baseline,
-            check_every=check_every,
-            progress=progress,
-        )
+        return replay_trace(trace, scheme, rules or [], options, progress=progress, **how)
 
 
 def _tell_violations(violations: int) -> bool:
@@ -593,10 +618,9 @@ def _tell_violations(violations: int) -> bool:
     return violations > 0
 
 
-def _write_all(result: Replay, directory: Path) -> None:
+def _write_reports(result: Replay, directory: Path) -> None:
     from .reports import build_report, write_report
 
-    result.save(directory)
     report = build_report(result)
     write_report(report, directory / "report.html")
     write_report(report, directory / "report.md")
@@ -650,6 +674,6 @@ def _refuse_replay_options(*given: object) -> None:
         raise UsageError(
             "anonvma-trace report",
             expected="saved results without options of a replay",
-            found="--maps, --format, --scenario, --rule or --option beside them",
+            found="--maps, --format, --scenario, --rule, --option, --detail or --jobs beside them",
             hint="replay the trace again with them, or leave them out",
         )

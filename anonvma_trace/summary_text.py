@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .reports.numbers import UNDEFINED, counted, format_duration
 from .reports.sections.diagnostics import diagnostic_counts
 from .result_tables import ResultTables
+from .tables import DETAILED_TABLES
 from .trace import Loss, Trace
 
 NOTES_SHOWN = 8
@@ -54,6 +55,7 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
         Section("overhead", _overhead_lines(summary["overhead_bytes"])),
         Section("findings", _finding_lines(summary["findings"])),
         *_check_section(summary),
+        *_detail_section(summary.get("detail", {})),
     ]
     if "validation" in summary:
         sections.append(Section("validation", _validation_lines(summary["validation"])))
@@ -113,6 +115,19 @@ def _check_section(summary: Mapping[str, Any]) -> list[Section]:
         return []
     found = counted(summary["violations"], "violation") if summary["violations"] else "no violation"
     return [Section("check", [f"{found}, checked after {counted(summary['checked_events'], 'event')}"])]
+
+
+def _detail_section(detail: Mapping[str, Any]) -> list[Section]:
+    """Tell which tables do not hold all rows, if any."""
+    lines = []
+    for name in DETAILED_TABLES:
+        table = detail.get(name, {"rows": 0, "kept": 0})
+        if table["kept"] < table["rows"]:
+            share = f", one in {table['every']:,}" if table["every"] else ""
+            lines.append(
+                f"{name}: {table['kept']:,} of {counted(table['rows'], 'row')}{share}; totals are exact"
+            )
+    return [Section("detail", lines)] if lines else []
 
 
 def diagnostics_section(results: ResultTables) -> Section:

@@ -168,6 +168,9 @@ TABLES: dict[str, pa.Schema] = {
 }
 """Schema of each result table, by name."""
 
+DETAILED_TABLES = ("merges", "walks", "file_walks", "vma_spans")
+"""Tables that grow with the trace and can be kept as a sample, or left out (``--detail``)."""
+
 
 def empty_summary() -> dict[str, Any]:
     """Return the `summary` of a replay of nothing: every key of the contract, all figures zero."""
@@ -254,6 +257,8 @@ def empty_summary() -> dict[str, Any]:
         "violations": 0,
         "checked_events": 0,
         "unmapped_faults": 0,
+        "detail": {"setting": "full"}
+        | {name: {"rows": 0, "kept": 0, "every": 1} for name in DETAILED_TABLES},
         "extra": {
             "anon_vmas_never_used": 0,
             "mremap_efault_span": 0,

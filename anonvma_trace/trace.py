@@ -172,6 +172,11 @@ class Trace:
         """What the parser assumed or noticed; final once a pass is complete."""
         return self.stream.diagnostics
 
+    @property
+    def reads_once(self) -> bool:
+        """Whether `batches` can be gone through only once."""
+        return self._once and self._table is None
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all events as record batches of `EVENT_SCHEMA`, in replay order.
 

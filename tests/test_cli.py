@@ -134,6 +134,31 @@ def test_replay_out_writes_all_tables_the_summary_and_both_reports(tmp_path: Pat
     assert "report.html" in done.stderr
 
 
+def test_replay_detail_leaves_rows_out_and_no_total():
+    full, none = (
+        json.loads(run("replay", "zoo", "--json", "--detail", how).stdout) for how in ("full", "none")
+    )
+    assert none["detail"]["merges"] == {"rows": full["merges"]["attempts"], "kept": 0, "every": None}
+    assert {**none, "detail": 0} == {**full, "detail": 0}
+    text = run("replay", "zoo", "--detail", "none").stdout
+    assert f"merges: 0 of {full['merges']['attempts']:,} rows; totals are exact" in text
+    assert "info table-left-out" in text
+
+
+def test_a_report_of_a_replay_without_detail_says_what_is_missing(tmp_path: Path):
+    assert run("report", "zoo", "--detail", "none", "-o", tmp_path / "r.md").exit_code == 0
+    assert "The table merges is left out." in (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert run("replay", "zoo", "--out", tmp_path / "results").exit_code == 0
+    done = run("report", tmp_path / "results", "--detail", "none", "-o", tmp_path / "r.md")
+    assert (done.exit_code, "--detail" in done.stderr) == (2, True)
+
+
+def test_an_unknown_detail_is_wrong_usage():
+    done = run("replay", "split-order", "--detail", "fully")
+    assert done.exit_code == 2
+    assert "did you mean 'full'" in done.stderr
+
+
 LOSSY = "map 10 14 rw; prot 12 14 r; w 11; prot 11 12 r"  # a boundary shift loses page 11
 
 

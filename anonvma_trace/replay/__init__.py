@@ -7,8 +7,8 @@ the rows it logs.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain, islice
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +17,21 @@ import pyarrow as pa
 from ..errors import UsageError
 from ..events import TraceMetadata
 from ..result_tables import ResultTables
-from ..trace import Trace
+from ..table_sinks import TableSink, TablesInMemory
+from ..tables import DETAILED_TABLES
+from ..trace import Diagnostic, Trace
 from .balance import raise_imbalance
 from .columns import EventColumns, integers, span
-from .layout import LOG_FIELDS, LOG_STEPS, LOG_TIMELINE, VM_EXEC, VM_READ, VM_WRITE, State
-from .schemes import RULES, load_scheme, rule_bits
+from .coupling import FamiliesCoupled
+from .detail import DETAILS
+from .layout import LOG_FIELDS, LOG_STEPS, LOG_TIMELINE, State
+from .schemes import RULES, load_scheme
 from .taint import Taint
 
 if TYPE_CHECKING:
     from .checking import Checker, Told
     from .marks import MarkWatcher, WatchedMarks
+    from .sharded import ShardedReplay
 
 SCHEMES = tuple(RULES)
 """Names of the schemes that can be replayed."""
@@ -40,16 +45,15 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 """Options and the values each takes."""
 
-_SCHEME_OPTIONS = {"pte_chain_line": "0"}  # 0: the usual line of each machine
-"""Options that one scheme only looks at, all of them numbers, and their defaults."""
-
 Progress = Callable[[int, int, str], None]
 Taps = Mapping[str, Callable[[np.ndarray], None]]
 """For regions of the core's log (`layout.LOG_FIELDS`): who is handed their rows, int64, in replay order."""
 
 _SLICE = 1 << 18  # events between two calls of `progress`, and between two chances for Ctrl-C
 _CHECKED_SLICE = 1 << 10  # the same where checks take most of the time
-_BRK_FLAGS = {"rw": VM_READ | VM_WRITE, "rwx": VM_READ | VM_WRITE | VM_EXEC}
+PARALLEL_EVENTS = 1 << 19
+"""Events from which on a trace is replayed by more than one thread without being asked: shards have their price."""
+MOST_JOBS = 8  # more threads wait for the one that reads and merges
 
 
 def check_choice(what: str, name: str, known: Iterable[str]) -> None:
@@ -90,13 +94,17 @@ class ReplayCore:
     path : str, optional
         For messages.
     keep_tables : bool, optional
-        Collect the result tables; without them `finish` has only the summary.
+        Make the result tables; without them `finish` has only the summary.
     check_every : int, optional
         Check every invariant after each event whose number this divides, and after the last one; 0: not at all.
     taps : mapping, optional
         As `Taps`: for callers that look at rows as they come and keep none, or little, of them.
     scheme : str, optional
         One of `SCHEMES`.
+    sink : TableSink, optional
+        Takes the rows of the result tables; by default they are kept in memory, for `finish`.
+    detail : str, optional
+        One of `DETAILS`.
 
     Attributes
     ----------
@@ -114,32 +122,20 @@ class ReplayCore:
         check_every: int = 0,
         taps: Taps | None = None,
         scheme: str = "anon_vma",
+        sink: TableSink | None = None,
+        detail: str = "full",
     ) -> None:
         # Compiling (or loading the cached machine code) starts with this import, not with the package's.
         from .event_loop import replay_events
+        from .processes import mark_known
         from .results import ResultBuilder
-        from .state import new_state
+        from .state import configured_state
 
-        options, rules = dict(options or {}), set(rules)
-        description = load_scheme(scheme)
+        rules = set(rules)
         self._replay_events = replay_events
         self.columns = EventColumns(path)
-        self.results = ResultBuilder(self.columns)
-        self.state: State = new_state(
-            description,
-            complete=metadata.complete,
-            invent_vmas=options.get("invent_vmas", "on") == "on",
-            brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
-            instant_free=options.get("instant_free", "on") == "on",
-            reuse_modern=options.get("reuse", "2004") == "modern",
-            rules=rule_bits(scheme, rules),
-            layout_only=description.layout_rule in rules,
-            settings={
-                name: int(value)
-                for name, value in (_SCHEME_OPTIONS | options).items()
-                if name in _SCHEME_OPTIONS
-            },
-        )
+        self.results = ResultBuilder(self.columns, sink, detail)
+        self.state: State = configured_state(scheme, metadata, options or {}, rules)
         self.keep_tables = keep_tables
         self._taps = dict(taps or {})
         self._taint = Taint()
@@ -150,20 +146,9 @@ class ReplayCore:
         if check_every:
             from . import checking  # compiled only where it is used
 
-            self._checker = checking.Checker(check_every, layout_only=description.layout_rule in rules)
+            self._checker = checking.Checker(check_every, layout_only=bool(self.state.glob[0].layout_only))
         for pid in metadata.known_pids:
-            self._mark_known(pid)
-
-    def _mark_known(self, pid: int) -> None:
-        """Let a process begin with a known image."""
-        from .processes import pid_place
-
-        at = getattr(pid_place, "py_func", pid_place)(self.state, pid)
-        glob = self.state.glob[0]
-        if self.state.ints[at] == 0:
-            glob.pid_used += 1
-        self.state.ints[at] = pid + 1
-        self.state.ints[at + 2] = 1
+            mark_known(self.state, pid)
 
     @property
     def events(self) -> int:
@@ -250,7 +235,7 @@ class ReplayCore:
             self._flush(lines, first_event)
         line = int(lines[self.events - first_event]) if len(lines) else self._last_line
         for each in told:
-            self.results.add_diagnostic(each.severity, self.events, line, each.code, each.message)
+            self.results.tell(Diagnostic(each.severity, each.code, each.message, line, self.events))
 
     def _flush(self, lines: np.ndarray, first_event: int) -> None:
         from .state import log_rows
@@ -280,7 +265,7 @@ class ReplayCore:
         return self._taint.tainted(proc["pid"], proc["parent"], proc["first_event"])
 
     def finish(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-        """Return the summary (`trace`, `scheme`, `options` aside) and all result tables, if they are kept.
+        """Return the summary (`trace`, `scheme`, `options` aside) and the result tables, if any, that no `sink` took.
 
         Raises
         ------
@@ -300,7 +285,10 @@ class ReplayCore:
         if self.keep_tables:
             self.results.add_what_stands(self.state, self.tainted_processes())
             self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
+            self.results.add_sampled()
         summary = build_summary(self.state, marks)
+        if self.keep_tables:
+            summary["detail"] = self.results.detail.summary()
         if self._checker is not None:
             summary["violations"] = self._checker.violations
             summary["checked_events"] = self._checker.checked_events
@@ -317,6 +305,10 @@ def run_replay(
     check_every: int = 0,
     progress: Progress | None = None,
     watcher: MarkWatcher | None = None,
+    detail: str = "full",
+    sink: TableSink | None = None,
+    jobs: int = 0,
+    amend: Callable[[], dict[str, Any]] | None = None,
 ) -> ResultTables:
     """Replay a trace and return its results.
 
@@ -337,6 +329,15 @@ def run_replay(
         Called with events done, events in all (0: unknown) and what is going on.
     watcher : MarkWatcher, optional
         Is shown address spaces at `mark` rows; its `diagnostics` are added to the others.
+    detail : str, optional
+        One of `DETAILS`: whether the longest tables have all rows, a sample of them or none.
+    sink : TableSink, optional
+        Where the result tables go; by default into memory.
+    jobs : int, optional
+        Threads that replay process families side by side; 0: as many as there are processors, at most `MOST_JOBS`,
+        for traces from `PARALLEL_EVENTS` on. Where families cannot be replayed apart one thread does it.
+    amend : callable, optional
+        Called when all events have been replayed; returns further entries of the summary.
 
     Raises
     ------
@@ -350,43 +351,145 @@ def run_replay(
     rules = list(rules)
     options = dict(options or {})
     check_settings(scheme, rules, options)
+    check_choice("detail", detail, DETAILS)
     if baseline is not None:
         check_choice("baseline", baseline, RULES[scheme])
+    sink = sink or TablesInMemory()
     report = progress or _no_progress
     report(0, 0, "preparing the replay core")
-    pieces = iter(span(trace.batches(), _CHECKED_SLICE if check_every else _SLICE))
-    begun = list(islice(pieces, 1))  # a table tells what decides its replay once reading has begun
-    core = ReplayCore(trace.metadata, options, rules, trace.path, check_every=check_every, scheme=scheme)
-    second = (
-        ReplayCore(trace.metadata, options, [baseline], trace.path, keep_tables=False, scheme=scheme)
-        if baseline
-        else None
-    )
-    if watcher is not None:
-        core.watch(watcher)
-    for piece in chain(begun, pieces):
-        core.feed(piece)
-        if second is not None:
-            second.feed(piece)
-        report(core.events, 0, "replaying")
-    core.end_of_events()
-    for diagnostic in [*trace.diagnostics, *(watcher.diagnostics() if watcher else ())]:
-        core.results.add_diagnostic(
-            diagnostic.severity, diagnostic.event, diagnostic.line, diagnostic.code, diagnostic.message
+    threads, told = _threads(jobs, trace, scheme, baseline, check_every, watcher)
+    rows = _CHECKED_SLICE if check_every else _SLICE
+    # A table tells what decides its replay once reading has begun; its first events, whether threads are worth it.
+    pieces = _begun(span(trace.batches(), rows), PARALLEL_EVENTS if threads > 1 and not jobs else 1)
+    core: ReplayCore | ShardedReplay | None = None
+    if threads > 1 and (jobs or pieces.is_long):
+        try:
+            core = _replay_in_parallel(trace, scheme, rules, options, detail, sink, threads, pieces, report)
+            told.append(core.diagnostic())
+        except FamiliesCoupled as coupling:
+            told.append(_serial(f"{coupling.reason} (event {coupling.event:,})"))
+            sink.restart()
+            pieces = _begun(span(trace.batches(), rows), 1)
+    second = None
+    if core is None:
+        core = ReplayCore(
+            trace.metadata,
+            options,
+            rules,
+            trace.path,
+            check_every=check_every,
+            scheme=scheme,
+            sink=sink,
+            detail=detail,
         )
+        if watcher is not None:
+            core.watch(watcher)
+        if baseline is not None:
+            second = ReplayCore(
+                trace.metadata, options, [baseline], trace.path, keep_tables=False, scheme=scheme
+            )
+        _feed([core, second] if second is not None else [core], pieces, report)
+        core.end_of_events()
+    for diagnostic in [*trace.diagnostics, *(watcher.diagnostics() if watcher else ()), *told]:
+        core.results.tell(diagnostic)
     report(core.events, core.events, "gathering results")
-    from .results import compare_vma_counts
-
-    summary, tables = core.finish()
+    summary, _ = core.finish()
+    for diagnostic in detail_diagnostics(summary["detail"]):
+        core.results.tell(diagnostic)
     tell_origin(summary, core, trace, scheme, rules, options)
     if second is not None:
+        from .results import compare_vma_counts
+
         summary["baseline"] = compare_vma_counts(core.state, second.state) | {"rule": baseline}
-    return ResultTables(summary, tables)
+    return sink.finish(summary | (amend() if amend is not None else {}))
+
+
+class _Pieces:
+    """Batches of which the first have been read already; `is_long`: there are at least as many events as asked for."""
+
+    def __init__(self, read: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch], is_long: bool) -> None:
+        self._read = read
+        self._rest = rest
+        self.is_long = is_long
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while self._read:
+            yield self._read.pop(0)
+        yield from self._rest
+
+
+def _begun(batches: Iterable[pa.RecordBatch], events: int) -> _Pieces:
+    """Read batches until they hold so many events."""
+    rest = iter(batches)
+    read, rows = [], 0
+    while rows < events and (batch := next(rest, None)) is not None:
+        read.append(batch)
+        rows += batch.num_rows
+    return _Pieces(read, rest, rows >= events)
+
+
+def _feed(
+    cores: Sequence[ReplayCore | ShardedReplay], pieces: Iterable[pa.RecordBatch], report: Progress
+) -> None:
+    for piece in pieces:
+        for core in cores:
+            core.feed(piece)
+        report(cores[0].events, 0, "replaying")
+
+
+def _threads(
+    jobs: int,
+    trace: Trace,
+    scheme: str,
+    baseline: str | None,
+    check_every: int,
+    watcher: MarkWatcher | None,
+) -> tuple[int, list[Diagnostic]]:
+    """Return how many threads to try, and what to tell where more were asked for than can be had."""
+    threads = jobs or min(len(os.sched_getaffinity(0)), MOST_JOBS)
+    why = {
+        "the input can be read only once": trace.reads_once,
+        "a baseline is replayed beside it": baseline is not None,
+        "checks look at the whole state": check_every > 0,
+        f"figures of {scheme} cannot be added up over families": not load_scheme(scheme).families_add_up,
+        "snapshots are compared with the whole state": watcher is not None,
+    }
+    reasons = [reason for reason, applies in why.items() if applies]
+    if threads == 1 or not reasons:
+        return threads, []
+    return 1, [_serial(reasons[0])] if jobs else []
+
+
+def _serial(reason: str) -> Diagnostic:
+    return Diagnostic("info", "serial-replay", f"replayed by one thread: {reason}")
+
+
+def _replay_in_parallel(
+    trace: Trace,
+    scheme: str,
+    rules: list[str],
+    options: dict[str, str],
+    detail: str,
+    sink: TableSink,
+    threads: int,
+    pieces: _Pieces,
+    report: Progress,
+) -> ShardedReplay:
+    """Replay the families of a trace side by side; FamiliesCoupled where that cannot be."""
+    from .sharded import ShardedReplay
+
+    core = ShardedReplay(scheme, trace.metadata, options, rules, trace.path, sink, detail, threads)
+    try:
+        _feed([core], pieces, report)
+        core.drain()
+    finally:
+        core.close()
+    return core
 
 
 def tell_origin(
     summary: dict[str, Any],
-    core: ReplayCore,
+    core: ReplayCore | ShardedReplay,
     trace: Trace,
     scheme: str,
     rules: list[str],
@@ -408,6 +511,21 @@ def tell_origin(
     summary["scheme"], summary["rules"], summary["options"] = scheme, rules, options
     if glob.layout_only:  # a rule that defines the layout only: lists of joined heads mean nothing
         summary["findings"] |= {"unreachable_pages": None, "dangling_pages": None}
+
+
+def detail_diagnostics(detail: Mapping[str, Any]) -> list[Diagnostic]:
+    """Return what to tell of tables that do not hold all rows, from ``summary.detail``."""
+    told = []
+    for name in DETAILED_TABLES:
+        rows, kept, every = (detail[name][key] for key in ("rows", "kept", "every"))
+        if kept < rows and every:
+            message = f"the table {name} holds a sample: {kept:,} of {rows:,} rows, one in {every:,}"
+            told.append(Diagnostic("info", "table-sampled", message))
+        elif kept < rows:
+            told.append(
+                Diagnostic("info", "table-left-out", f"the {rows:,} rows of the table {name} were left out")
+            )
+    return told
 
 
 def _no_progress(done: int, total: int, message: str) -> None:

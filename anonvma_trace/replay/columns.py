@@ -107,9 +107,9 @@ class EventColumns:
             np.int64,
         )
         if not column.indices.null_count:
-            return _read_only(table[as_numpy(column.indices)])
+            return read_only(table[as_numpy(column.indices)])
         valid = is_valid(column.indices)  # what a null holds is no place in the table
-        return _read_only(np.where(valid, table[np.where(valid, as_numpy(column.indices), 0)], null))
+        return read_only(np.where(valid, table[np.where(valid, as_numpy(column.indices), 0)], null))
 
 
 def integers(column: pa.Array, null: int) -> np.ndarray:
@@ -118,7 +118,7 @@ def integers(column: pa.Array, null: int) -> np.ndarray:
         return _constant(null, len(column))
     values = as_numpy(column)
     values = values.view(np.int64) if values.dtype == np.uint64 else np.ascontiguousarray(values, np.int64)
-    return _read_only(np.where(is_valid(column), values, null) if column.null_count else values)
+    return read_only(np.where(is_valid(column), values, null) if column.null_count else values)
 
 
 @functools.cache
@@ -129,11 +129,11 @@ def _constants(value: int) -> np.ndarray:
 def _constant(value: int, rows: int) -> np.ndarray:
     """Return a column of one value, without writing it anew for each batch."""
     if rows > _CONSTANT_ROWS:
-        return _read_only(np.full(rows, value, np.int64))
-    return _read_only(_constants(value)[:rows])
+        return read_only(np.full(rows, value, np.int64))
+    return read_only(_constants(value)[:rows])
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
     """Return a read-only view: one type for the compiler, whoever owns the memory."""
     view = array.view()
     view.flags.writeable = False

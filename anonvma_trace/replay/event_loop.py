@@ -28,7 +28,7 @@ from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
 from .schemes.defaults import MAP_LOCKED
 from .schemes.interface import page_referenced, settle_peaks, state_may_change
-from .timeline import raise_peaks, sample_timeline
+from .timeline import log_change, raise_peaks, sample_timeline
 
 (
     OP_VMA,
@@ -54,6 +54,8 @@ from .timeline import raise_peaks, sample_timeline
     OP_MARK,
     OP_LOST,
 ) = range(len(OPS))
+
+OP_ELSEWHERE = len(OPS)  # a row of the event table that another shard replays
 
 PAGE_SHIFT = 12
 PAGE_ROUND = (1 << PAGE_SHIFT) - 1
@@ -134,8 +136,11 @@ def finish_event(s):
             owner.vmas_peak = max(owner.vmas_peak, s.mm[proc.mm].n_vmas)
     settle_vma_spans(s)
     settle_peaks(s)
-    raise_peaks(s)
-    sample_timeline(s)
+    if glob.is_shard:
+        log_change(s)
+    else:
+        raise_peaks(s)
+        sample_timeline(s)
 
 
 @entry_point
@@ -158,6 +163,9 @@ def replay_events(
     faults_to_come = 0  # for which there is room
     for row in range(first, last):
         code = op[row]
+        if code == OP_ELSEWHERE:
+            glob.event += 1
+            continue
         start = page_below(addr[row])
         size = 0 if length[row] == NOT_GIVEN and code != OP_TOUCH else length[row]
         if code == OP_TOUCH and length[row] == NOT_GIVEN:

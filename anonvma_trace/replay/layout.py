@@ -338,7 +338,13 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
         "to_event",
         "row",  # of the vma, to look at it again when the event is over
     ),
-    "members": ("anon_vma", "proc", "vmas_peak", "pages_peak"),
+    "members": (
+        "anon_vma",
+        "proc",
+        "vmas_peak",
+        "pages_peak",
+        "event",  # at which the relation ended, for merging
+    ),
     "timeline": (
         "event",
         "ts",
@@ -389,6 +395,20 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
         "left",
         "right",
     ),
+    # figures after each event that changed one of them, where a replay is one of several (`is_shard`): those that
+    # faults change, and the rest
+    "page_changes": ("event", "anon_pages", "mapped_ptes"),
+    "changes": (
+        "event",
+        "vmas",
+        "anon_vmas",
+        "longest_list",
+        "overhead_i386",
+        "overhead_x86_64",
+        "vma_id",  # the ids given last
+        "anon_vma_id",
+        "shm_id",
+    ),
 }
 (
     LOG_ANON_VMAS,
@@ -400,6 +420,8 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
     LOG_DIAGNOSTICS,
     LOG_FILE_WALKS,
     LOG_STEPS,
+    LOG_PAGE_CHANGES,
+    LOG_CHANGES,
 ) = range(len(LOG_FIELDS))
 
 # `ints` begins with four words for each region of the log, then holds these parts:
@@ -409,6 +431,8 @@ TIMELINE_SAMPLES = 4096
 # Peaks that the timeline keeps an event for.
 PEAK_VMAS, PEAK_ANON_VMAS, PEAK_LONGEST, PEAK_PAGES, PEAK_OVERHEAD, N_PEAKS = range(6)
 TIMELINE_WIDTH = len(LOG_FIELDS["timeline"])
+PAGE_CHANGE_WIDTH = len(LOG_FIELDS["page_changes"])
+CHANGE_WIDTH = len(LOG_FIELDS["changes"])
 
 _COUNTERS = (
     # vmas
@@ -500,6 +524,7 @@ _CONTEXT = (
     "last_ts",
     "populates",  # the row at hand may fault pages in (mlock, MAP_LOCKED)
     "longest_now",  # length of the longest list now
+    "is_shard",  # others replay the events of other families: peaks and timeline come from the log's `changes`
     "spans_before",  # rows of vma_spans in the log when the event began
     "told_event",  # the event whose steps are logged; 0: none
     "complete",  # options
@@ -515,7 +540,13 @@ _POOLS = tuple(
     for pool in ("vma", "page", "mm", "proc", "slot", "block")
     for what in ("top", "cap", "free", "n_free", "need")
 )
-_IDS = ("vma_id", "file_page_serial", "slot_id", "shm_id")
+_IDS = (
+    "vma_id",
+    "file_page_serial",
+    "slot_id",
+    "shm_id",
+    "anon_vma_id",
+)  # the last of the scheme's list heads
 _LRU = ("active_head", "active_tail", "n_active", "inactive_head", "inactive_tail", "n_inactive")
 _PARTS = (
     # parts of `ints`: where each begins and how large it is
@@ -562,6 +593,8 @@ _PARTS = (
     "index_mappers",
     "index_n_mappers",
     "peaks_base",  # N_PEAKS rows of the timeline
+    "page_change_base",  # the row of `page_changes` logged last
+    "change_base",  # the same of `changes`
     "next_sample",  # event of the next sample of the timeline
     "stride",  # the timeline has one sample for each `stride` events
     "log_need",  # region whose room ran out, plus 1, and rows needed

@@ -111,3 +111,4 @@ def log_member(s, anon_vma_id, proc, vmas_peak, pages_peak):
     s.log[at + 1] = proc
     s.log[at + 2] = vmas_peak
     s.log[at + 3] = pages_peak
+    s.log[at + 4] = s.glob[0].event

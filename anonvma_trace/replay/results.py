@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from ..arrow_arrays import numbers, strings
 from ..events import OPS, PAGE_SHIFT
+from ..table_sinks import TableSink, TablesInMemory
 from ..tables import MERGE_REASONS, MERGE_SIDES, TABLES, WALK_OUTCOMES, empty_summary
+from ..trace import Diagnostic
 from .columns import EventColumns
+from .detail import Detail
 from .layout import (
     BUG_NAMES,
     DIAG_BUG,
@@ -71,35 +74,100 @@ def heads_of(state: State) -> np.ndarray:
     return getattr(state.rmap, heads).array if heads else np.zeros(1, [("id", np.int64)])
 
 
+def with_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
+    """Return a copy of rows of a region of the log with pids where they name processes by row."""
+    rows = rows.copy()
+    if "proc" in LOG_FIELDS[name]:
+        at = LOG_FIELDS[name].index("proc")
+        rows[:, at] = state.proc.array["pid"][rows[:, at]]
+    return rows
+
+
+def _fields(name: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return rows that `with_pids` has made as columns by name, `pid` among them."""
+    columns = dict(zip(LOG_FIELDS[name], np.ascontiguousarray(rows.T), strict=True))
+    if "proc" in columns:
+        columns["pid"] = columns.pop("proc")
+    return columns
+
+
+def _rows(name: str, columns: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Return columns as rows of a region of the log; a column that is not given is 0."""
+    rows = np.zeros((n, len(LOG_FIELDS[name])), np.int64)
+    for at, field in enumerate(LOG_FIELDS[name]):
+        if field in columns:
+            rows[:, at] = columns[field]
+    return rows
+
+
+def standing_spans(state: State) -> np.ndarray:
+    """Return the live vmas as rows of the log's `vma_spans`: by age of the mm's owner, then by address."""
+    v = state.vma.array[np.flatnonzero(state.vma.array["mm"] != NULL)]
+    owner = state.mm.array["owner"][v["mm"]]
+    order = np.lexsort((v["id"], v["start"], owner))
+    v, owner = v[order], owner[order]
+    columns = {name: v[name] for name in ("start", "end", "pgoff", "file")}
+    columns |= {"vma": v["id"], "proc": owner, "flags": v["vm_flags"], "from_event": v["span_from"]}
+    columns["anon_vma"] = np.where(v["anon_vma"] != NULL, heads_of(state)["id"][v["anon_vma"]], 0)
+    return _rows("vma_spans", columns, len(v))
+
+
+def standing_members(state: State) -> np.ndarray:
+    """Return the live members that ever counted anything as rows of the log's `members`, by anon_vma, then process."""
+    members = scheme_of(state).members
+    if not members:
+        return _rows("members", {}, 0)
+    m = getattr(state.rmap, members).array
+    m = m[(m["anon_vma"] != NULL) & ((m["vmas_peak"] > 0) | (m["pages_peak"] > 0))]
+    of = heads_of(state)["id"][m["anon_vma"]]
+    order = np.lexsort((m["proc"], of))
+    return _rows(
+        "members", {name: m[name][order] for name in MEMBER_FIELDS} | {"anon_vma": of[order]}, len(m)
+    )
+
+
+def standing_anon_vmas(state: State) -> np.ndarray:
+    """Return the scheme's live list heads as rows of the log's `anon_vmas`, by id."""
+    if not scheme_of(state).heads:
+        return _rows("anon_vmas", {}, 0)
+    a = heads_of(state)
+    a = a[a["id"] != 0]
+    a = a[np.argsort(a["id"])]
+    return _rows("anon_vmas", {name: a[name] for name in HEAD_FIELDS} | {"anon_vma": a["id"]}, len(a))
+
+
 class ResultBuilder:
-    """Collects the rows of all result tables of one replay.
+    """Makes the rows of all result tables of one replay and hands them on.
 
     Parameters
     ----------
     columns : EventColumns
         Knows the names behind the codes of comms and files.
+    sink : TableSink, optional
+        Takes the rows; those of one table in the order in which they came, or every k-th of them. By default they are
+        kept, for `tables`.
+    detail : str, optional
+        Which rows of the longest tables to make: one of `DETAILS`.
     """
 
-    def __init__(self, columns: EventColumns) -> None:
+    def __init__(self, columns: EventColumns, sink: TableSink | None = None, detail: str = "full") -> None:
         self._columns = columns
-        self._batches: dict[str, list[pa.RecordBatch]] = {name: [] for name in TABLES}
+        self._kept = TablesInMemory()
+        self._sink = sink or self._kept
+        self.detail = Detail(detail)
 
     def tables(self) -> dict[str, pa.Table]:
-        """Return all tables as collected so far; rows of one table are in the order in which they came."""
-        return {
-            name: pa.Table.from_batches(batches, TABLES[name]).unify_dictionaries()
-            for name, batches in self._batches.items()
-            if batches
-        }
+        """Return the tables that have rows so far, unless a `sink` took them."""
+        return self._kept.tables()
 
     def add(self, name: str, columns: list[pa.Array]) -> None:
         """Add rows to a table, its columns in the order of the schema."""
-        if len(columns[0]):
+        if len(columns[0]) and self._sink.wants(name):
             arrays = [
                 array if array.type == field.type else array.cast(field.type)
                 for array, field in zip(columns, TABLES[name], strict=True)
             ]
-            self._batches[name].append(pa.RecordBatch.from_arrays(arrays, schema=TABLES[name]))
+            self._sink.add(name, pa.RecordBatch.from_arrays(arrays, schema=TABLES[name]))
 
     def add_log(
         self, name: str, rows: np.ndarray, state: State, lines: np.ndarray | None, first_event: int
@@ -115,11 +183,27 @@ class ResultBuilder:
             Number of that batch's first event.
         """
         if len(rows):
-            field = dict(zip(LOG_FIELDS[name], np.ascontiguousarray(rows.T), strict=True))
+            self.add_rows(name, with_pids(name, rows, state), lines, first_event)
+
+    def add_rows(
+        self, name: str, rows: np.ndarray, lines: np.ndarray | None = None, first_event: int = 0
+    ) -> None:
+        """Add rows as `with_pids` returns them; `lines` and `first_event` as for `add_log`."""
+        rows = self.detail.now(name, rows)
+        if len(rows) and self._sink.wants(name):
             if name == "diagnostics":
-                self._add_core_diagnostics(field, state, lines, first_event)
+                self._add_core_diagnostics(_fields(name, rows), lines, first_event)
             else:
-                self.add(name, getattr(self, f"_{name}")(field, state))
+                self._make(name, rows)
+
+    def add_sampled(self) -> None:
+        """Add what the samples hold, when the last row has come."""
+        for name, rows in self.detail.later().items():
+            if self._sink.wants(name):
+                self._make(name, rows)
+
+    def _make(self, name: str, rows: np.ndarray) -> None:
+        self.add(name, getattr(self, f"_{name}")(_fields(name, rows)))
 
     def file_name(self, code: int) -> str | None:
         """Return the name behind the code of a file as the core has it, None for no file."""
@@ -129,14 +213,14 @@ class ResultBuilder:
             return f"shm:{code - FILE_SHM}"
         return self._columns.files.names[(code & (FILE_SPECIAL - 1)) - 1]
 
-    def _anon_vmas(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+    def _anon_vmas(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
         alive = f["freed_event"] == 0
         return [
             numbers(f["anon_vma"]),
             numbers(f["allocated_event"]),
             numbers(f["allocated_ts"]),
             _named(f["allocated_by"], OPS),
-            numbers(state.proc.array["pid"][f["proc"]]),
+            numbers(f["pid"]),
             numbers(f["freed_event"], alive),
             numbers(f["freed_ts"], alive),
             *(
@@ -145,11 +229,11 @@ class ResultBuilder:
             ),
         ]
 
-    def _merges(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+    def _merges(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
         return [
             numbers(f["event"]),
             numbers(f["ts"]),
-            numbers(state.proc.array["pid"][f["proc"]]),
+            numbers(f["pid"]),
             _named(f["op"], OPS),
             _pages(f["addr"]),
             _pages(f["len"]),
@@ -162,11 +246,11 @@ class ResultBuilder:
             numbers(f["self"] != 0),
         ]
 
-    def _walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+    def _walks(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
         return [
             numbers(f["event"]),
             numbers(f["ts"]),
-            numbers(state.proc.array["pid"][f["proc"]]),
+            numbers(f["pid"]),
             _pages(f["addr"]),
             _or_null(f["anon_vma"]),
             _named(f["purpose"], PURPOSE_NAMES),
@@ -189,15 +273,15 @@ class ResultBuilder:
             _named(f["outcome"], WALK_OUTCOMES),
         ]
 
-    def _file_walks(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+    def _file_walks(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
         place = [_described(f["file"], self.file_name), numbers(f["pgoff"].astype(np.uint64))]
-        columns = self._walks(f | {"anon_vma": f["file"]}, state)
+        columns = self._walks(f | {"anon_vma": f["file"]})
         return [*columns[:4], *place, *columns[5:]]
 
-    def _vma_spans(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
+    def _vma_spans(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
         return [
             numbers(f["vma"]),
-            numbers(state.proc.array["pid"][f["proc"]]),
+            numbers(f["pid"]),
             *self._vma_columns(f),
             numbers(f["from_event"]),
             _or_null(f["to_event"]),
@@ -215,24 +299,19 @@ class ResultBuilder:
             _or_null(f["anon_vma"]),
         ]
 
-    def _members(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        pid = numbers(state.proc.array["pid"][f["proc"]])
-        return [numbers(f["anon_vma"]), pid, numbers(f["vmas_peak"]), numbers(f["pages_peak"])]
-
-    def _timeline(self, f: dict[str, np.ndarray], state: State) -> list[pa.Array]:
-        return [numbers(f[name]) for name in LOG_FIELDS["timeline"]]
+    def _members(self, f: dict[str, np.ndarray]) -> list[pa.Array]:
+        return [numbers(f[name]) for name in ("anon_vma", "pid", "vmas_peak", "pages_peak")]
 
     def _add_core_diagnostics(
-        self, f: dict[str, np.ndarray], state: State, lines: np.ndarray | None, first_event: int
+        self, f: dict[str, np.ndarray], lines: np.ndarray | None, first_event: int
     ) -> None:
-        pids = state.proc.array["pid"][f["proc"]]
         messages = [
             DIAGNOSTICS[code][2].format(
                 pid=pid, addr=addr << PAGE_SHIFT, a=a, b=b, bug=BUG_NAMES[a] if code == DIAG_BUG else ""
             )
             for code, pid, addr, a, b in zip(
                 f["code"].tolist(),
-                pids.tolist(),
+                f["pid"].tolist(),
                 f["addr"].tolist(),
                 f["a"].tolist(),
                 f["b"].tolist(),
@@ -254,11 +333,16 @@ class ResultBuilder:
             ],
         )
 
-    def add_diagnostic(self, severity: str, event: int, line: int, code: str, message: str) -> None:
+    def tell(self, diagnostic: Diagnostic) -> None:
         """Add one row to `diagnostics`; event and line 0 become null."""
-        texts = [strings([text]).dictionary_encode() for text in (severity, code)]
-        places = [numbers(np.array([value or 0]), np.array([not value])) for value in (event, line)]
-        self.add("diagnostics", [texts[0], *places, texts[1], strings([message])])
+        severity, code = (
+            strings([text]).dictionary_encode() for text in (diagnostic.severity, diagnostic.code)
+        )
+        places = [
+            numbers(np.array([value or 0]), np.array([not value]))
+            for value in (diagnostic.event, diagnostic.line)
+        ]
+        self.add("diagnostics", [severity, *places, code, strings([diagnostic.message])])
 
     def add_what_stands(self, state: State, tainted: np.ndarray) -> None:
         """Add what only the end tells: live vmas and their spans, live anon_vmas and members, processes.
@@ -269,46 +353,23 @@ class ResultBuilder:
         tainted : ndarray of bool
             Of each process, whether a loss may concern it.
         """
-        vma = np.flatnonzero(state.vma.array["mm"] != NULL)
-        vma = vma[np.lexsort((state.vma.array["start"][vma], state.vma.array["mm"][vma]))]
-        v = state.vma.array[vma]
-        owner = state.mm.array["owner"][v["mm"]]
-        scheme = scheme_of(state)
-        heads = heads_of(state)
-        anon_vma = np.where(v["anon_vma"] != NULL, heads["id"][v["anon_vma"]], 0)
-        fields = {name: v[name] for name in ("start", "end", "pgoff", "file")}
-        fields |= {
-            "flags": v["vm_flags"],
-            "vma": v["id"],
-            "proc": owner,
-            "anon_vma": anon_vma,
-            "from_event": v["span_from"],
-        }
-        fields["to_event"] = np.zeros(len(v), np.int64)
-        self.add("vma_spans", self._vma_spans(fields, state))
-        self.add("vmas", [numbers(state.proc.array["pid"][owner]), *self._vma_columns(fields)])
+        self.add_standing(
+            with_pids("vma_spans", standing_spans(state), state),
+            with_pids("members", standing_members(state), state),
+            with_pids("anon_vmas", standing_anon_vmas(state), state),
+        )
+        self.add_processes(state.proc[1 : state.glob[0].proc_top], tainted)
 
-        if scheme.members:
-            self._add_standing_members(state, getattr(state.rmap, scheme.members).array, heads)
-        if scheme.heads:
-            self._add_standing_heads(state, heads)
-        self._add_processes(state, tainted)
+    def add_standing(self, spans: np.ndarray, members: np.ndarray, anon_vmas: np.ndarray) -> None:
+        """Add what stands at the end, as `with_pids` returns rows of `standing_spans` and its like."""
+        self.add_rows("vma_spans", spans)
+        f = _fields("vma_spans", spans)
+        self.add("vmas", [numbers(f["pid"]), *self._vma_columns(f)])
+        self.add_rows("members", members)
+        self.add_rows("anon_vmas", anon_vmas)
 
-    def _add_standing_members(self, state: State, members: np.ndarray, heads: np.ndarray) -> None:
-        m = members[members["anon_vma"] != NULL]
-        m = m[(m["vmas_peak"] > 0) | (m["pages_peak"] > 0)]
-        fields = {name: m[name] for name in MEMBER_FIELDS} | {"anon_vma": heads["id"][m["anon_vma"]]}
-        self.add("members", self._members(fields, state))
-
-    def _add_standing_heads(self, state: State, heads: np.ndarray) -> None:
-        a = heads[heads["id"] != 0]
-        a = a[np.argsort(a["id"])]
-        fields = {name: a[name] for name in HEAD_FIELDS} | {"anon_vma": a["id"]}
-        fields |= dict.fromkeys(("freed_event", "freed_ts"), np.zeros(len(a), np.int64))
-        self.add("anon_vmas", self._anon_vmas(fields, state))
-
-    def _add_processes(self, state: State, tainted: np.ndarray) -> None:
-        p = state.proc[1 : state.glob[0].proc_top]
+    def add_processes(self, p: np.ndarray, tainted: np.ndarray) -> None:
+        """Add the processes: records of `PROC`, and of each whether a loss may concern it."""
         comm = _named(p["comm"], self._columns.comms.names, null=-1)
         columns = [numbers(p["pid"]), comm, _or_null(p["parent"], -1)]
         columns += [numbers(p[name]) for name in TABLES["processes"].names[3:-1]]

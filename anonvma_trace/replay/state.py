@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from ..events import TraceMetadata
 from ..tables import MERGE_SIDES
 from .headroom import FAULTS_AT_ONCE, FEW
 from .layout import (
+    CHANGE_WIDTH,
     FILE_SHM,
     GLOB,
     LOG_FIELDS,
+    LOG_PAGE_CHANGES,
     LOG_TIMELINE,
     MM,
     N_PEAKS,
     PAGE,
+    PAGE_CHANGE_WIDTH,
     PROC,
     PT_STRIDE,
     REGION_BASE,
@@ -25,11 +29,15 @@ from .layout import (
     SLOT,
     TIMELINE_SAMPLES,
     TIMELINE_WIDTH,
+    VM_EXEC,
+    VM_READ,
+    VM_WRITE,
     VMA,
     State,
     extended,
 )
 from .locks import LOCK_WORDS, OPERATIONS
+from .schemes import load_scheme, rule_bits
 from .schemes.description import Scheme
 from .schemes.interface import scheme_of
 from .schemes.walk_index import PATIENCE, SHORTEST
@@ -44,6 +52,7 @@ _FIRST_ROWS = {
     "block": 1 << 9,
 }
 _FIRST_LOG_ROWS = 1 << 15
+_FIRST_PAGE_CHANGES = 1 << 18  # one for each event of a batch: it is emptied once
 _FIRST_INDEX_WORDS = 1 << 12
 # Parts of `ints` behind the region marks: words for each entry, and entries to begin with.
 _INT_PARTS = {
@@ -57,9 +66,45 @@ _INT_PARTS = {
     "by_case": (1, 9),
     "refused": (1, len(MERGE_SIDES)),
     "peaks": (TIMELINE_WIDTH, N_PEAKS),
+    "page_change": (PAGE_CHANGE_WIDTH, 1),
+    "change": (CHANGE_WIDTH, 1),
 }
 _HASHES = ("pid", "frame", "file")
 _FIRST_HASH = (1, 1 << 12)  # of a scheme's own
+
+
+_BRK_FLAGS = {"rw": VM_READ | VM_WRITE, "rwx": VM_READ | VM_WRITE | VM_EXEC}
+
+
+# Options that one scheme only looks at, all of them numbers, and their defaults; 0: the usual line of each machine.
+_SCHEME_OPTIONS = {"pte_chain_line": "0"}
+
+
+def configured_state(
+    scheme: str,
+    metadata: TraceMetadata,
+    options: Mapping[str, str],
+    rules: Collection[str],
+    is_shard: bool = False,
+) -> State:
+    """Return the state before the first event, as a trace, scheme, options and rules want it."""
+    description = load_scheme(scheme)
+    return new_state(
+        description,
+        complete=metadata.complete,
+        invent_vmas=options.get("invent_vmas", "on") == "on",
+        brk_flags=_BRK_FLAGS[options.get("brk_flags", metadata.brk_flags)],
+        instant_free=options.get("instant_free", "on") == "on",
+        reuse_modern=options.get("reuse", "2004") == "modern",
+        rules=rule_bits(scheme, set(rules)),
+        layout_only=description.layout_rule in rules,
+        settings={
+            name: int(value)
+            for name, value in (_SCHEME_OPTIONS | dict(options)).items()
+            if name in _SCHEME_OPTIONS
+        },
+        is_shard=is_shard,
+    )
 
 
 def new_state(
@@ -73,6 +118,7 @@ def new_state(
     rules: int = 0,
     layout_only: bool = False,
     settings: Mapping[str, int] | None = None,
+    is_shard: bool = False,
 ) -> State:
     """Return the state before the first event.
 
@@ -95,6 +141,8 @@ def new_state(
         Under these rules only the layout means something: vmas, and what merging makes of them.
     settings : mapping of str to int, optional
         Options of schemes by name; those that are fields of this one's `glob` are set.
+    is_shard : bool, optional
+        Others replay the events of other families: log changes of figures, not peaks and timeline.
     """
     rows = _FIRST_ROWS
     state = State(
@@ -116,7 +164,7 @@ def new_state(
         glob[f"{pool}_cap"] = capacity
     glob.complete, glob.invent_vmas = complete, invent_vmas
     glob.brk_flags, glob.instant_free, glob.reuse_modern = brk_flags, instant_free, reuse_modern
-    glob.rules, glob.layout_only = rules, layout_only
+    glob.rules, glob.layout_only, glob.is_shard = rules, layout_only, is_shard
     for option, value in (settings or {}).items():
         if option in scheme.glob_fields:
             glob[option] = value
@@ -124,7 +172,10 @@ def new_state(
     glob.stride = 1
     glob.index_cap, glob.index_shortest, glob.index_patience = _FIRST_INDEX_WORDS, SHORTEST, PATIENCE
     state = _with_ints(state, {part: entries for part, (_, entries) in _int_parts(state).items()})
-    return _with_log(state, dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS))
+    capacities = dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS)
+    if is_shard:
+        capacities[LOG_PAGE_CHANGES] = _FIRST_PAGE_CHANGES
+    return _with_log(state, capacities)
 
 
 def _int_parts(state: State) -> dict[str, tuple[int, int]]:

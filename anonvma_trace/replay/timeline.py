@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from .compiled import kernel
 from .layout import (
+    CHANGE_WIDTH,
+    LOG_CHANGES,
+    LOG_PAGE_CHANGES,
     LOG_TIMELINE,
+    PAGE_CHANGE_WIDTH,
     PEAK_ANON_VMAS,
     PEAK_LONGEST,
     PEAK_OVERHEAD,
@@ -12,6 +16,7 @@ from .layout import (
     PEAK_VMAS,
     REGION_BASE,
     REGION_ROWS,
+    REGION_WIDTH,
     TIMELINE_SAMPLES,
     TIMELINE_WIDTH,
 )
@@ -30,6 +35,46 @@ def write_sample(s, table, at):
     table[at + 5] = glob.mapped_ptes
     table[at + 6] = glob.longest_now
     table[at + 7] = glob.overhead_x86_64
+
+
+@kernel
+def log_change(s):
+    """Log the figures of a shard where this event changed one of them, or gave an id."""
+    glob = s.glob[0]
+    log = s.log
+    at = _next_row(s, LOG_PAGE_CHANGES)
+    log[at + 1] = glob.pages_allocated - glob.pages_freed
+    log[at + 2] = glob.mapped_ptes
+    _take_if_changed(s, LOG_PAGE_CHANGES, at, glob.page_change_base, PAGE_CHANGE_WIDTH)
+    at = _next_row(s, LOG_CHANGES)
+    log[at + 1] = glob.vmas_live
+    log[at + 2] = glob.anon_vmas_allocated - glob.anon_vmas_freed
+    log[at + 3] = glob.longest_now
+    log[at + 4] = glob.overhead_i386
+    log[at + 5] = glob.overhead_x86_64
+    log[at + 6] = glob.vma_id
+    log[at + 7] = glob.anon_vma_id
+    log[at + 8] = glob.shm_id
+    _take_if_changed(s, LOG_CHANGES, at, glob.change_base, CHANGE_WIDTH)
+
+
+@kernel
+def _next_row(s, region):
+    mark = 4 * region
+    return s.ints[mark + REGION_BASE] + s.ints[mark + REGION_ROWS] * s.ints[mark + REGION_WIDTH]
+
+
+@kernel
+def _take_if_changed(s, region, at, last, width):
+    """Take the row of a region written at `at` if it differs from the one at `last` in `ints`, the one before it."""
+    changed = False
+    for field in range(1, width):
+        if s.log[at + field] != s.ints[last + field]:
+            s.ints[last + field] = s.log[at + field]
+            changed = True
+    if changed:
+        s.log[at] = s.glob[0].event
+        s.ints[4 * region + REGION_ROWS] += 1
 
 
 @kernel

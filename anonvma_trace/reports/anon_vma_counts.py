@@ -47,7 +47,9 @@ def counts_over_time(results: ResultTables) -> pl.DataFrame:
         bins of equally many events; bins without a sample are left out.
     """
     events = event_count(results)
-    highest = results.frame("timeline").group_by(event_bin("event", events)).agg(pl.col(_STATES).max())
+    highest = (
+        results.lazy("timeline").group_by(event_bin("event", events)).agg(pl.col(_STATES).max()).collect()
+    )
     return (
         event_bins(events)
         .join(highest, on="bin", how="inner")
@@ -65,7 +67,7 @@ def peak_list_lengths(results: ResultTables) -> pl.DataFrame:
         ``low``, ``high``, ``bin`` (vmas on the list at its longest, as in `value_bins`), ``anon_vmas``,
         ``share``.
     """
-    binned = value_bins(results.frame("anon_vmas"), "peak_vmas").rename({"rows": "anon_vmas"})
+    binned = value_bins(results.lazy("anon_vmas"), "peak_vmas").rename({"rows": "anon_vmas"})
     return binned.with_columns(share=share_of_sum("anon_vmas"))
 
 
@@ -78,7 +80,7 @@ def walked_list_lengths(results: ResultTables) -> pl.DataFrame:
         ``low``, ``high``, ``bin`` (vmas on the list, as in `value_bins`), ``walks``, ``share``,
         ``vmas_visited``.
     """
-    binned = value_bins(results.frame("walks"), "list_length", "vmas_visited").rename({"rows": "walks"})
+    binned = value_bins(results.lazy("walks"), "list_length", "vmas_visited").rename({"rows": "walks"})
     return binned.select("low", "high", "bin", "walks", share_of_sum("walks").alias("share"), "vmas_visited")
 
 
@@ -92,9 +94,10 @@ def allocated_by_operation(results: ResultTables) -> pl.DataFrame:
         having had a page); most first.
     """
     return (
-        results.frame("anon_vmas")
+        results.lazy("anon_vmas")
         .group_by(pl.col("allocated_by").cast(pl.String).alias("operation"))
         .agg(*_allocation_counts())
+        .collect()
         .with_columns(share=share_of_sum("anon_vmas"))
         .select("operation", "anon_vmas", "share", "live", "never_used")
         .sort(["anon_vmas", "operation"], descending=[True, False])
@@ -111,10 +114,11 @@ def allocated_by_process(results: ResultTables) -> pl.DataFrame:
         list among them); most first.
     """
     return (
-        results.frame("anon_vmas")
+        results.lazy("anon_vmas")
         .group_by("pid")
         .agg(*_allocation_counts(), pl.col("peak_vmas").max())
-        .join(process_names(results.frame("processes")), on="pid", how="left")
+        .collect()
+        .join(process_names(results.lazy("processes")), on="pid", how="left")
         .with_columns(share=share_of_sum("anon_vmas"))
         .select("pid", "comm", "anon_vmas", "share", "live", "never_used", "peak_vmas")
         .sort(["anon_vmas", "pid"], descending=[True, False], nulls_last=True)
@@ -131,11 +135,12 @@ def longest_lists(results: ResultTables) -> pl.DataFrame:
         ``allocated_event``, ``peak_vmas``, ``processes`` (that ever had a vma on it), ``peak_pages``,
         ``pages_ever``, ``lifetime_events`` (null for those that still live at the end).
     """
-    members = results.frame("members").group_by("anon_vma").agg(row_count().alias("processes"))
+    members = results.lazy("members").group_by("anon_vma").agg(row_count().alias("processes"))
     return (
-        results.frame("anon_vmas")
+        results.lazy("anon_vmas")
         .join(members, on="anon_vma", how="left")
-        .join(process_names(results.frame("processes")), on="pid", how="left")
+        .collect()
+        .join(process_names(results.lazy("processes")), on="pid", how="left")
         .with_columns(
             pl.col("allocated_by").cast(pl.String),
             lifetime_events=pl.col("freed_event") - pl.col("allocated_event"),
@@ -161,7 +166,7 @@ def lifetimes(results: ResultTables) -> Lifetimes:
     freed = _freed(results)
     return Lifetimes(
         freed=freed.height,
-        live=results.frame("anon_vmas").height - freed.height,
+        live=results.height("anon_vmas") - freed.height,
         events=_median_p95_max(freed["events"]),
         span_ns=_median_p95_max(freed["span_ns"]),
     )
@@ -185,12 +190,15 @@ def lifetime_distribution(results: ResultTables) -> pl.DataFrame:
 
 def _freed(results: ResultTables) -> pl.DataFrame:
     return (
-        results.frame("anon_vmas")
+        results.lazy("anon_vmas")
         .filter(_FREED)
-        .with_columns(
+        .select(
+            "pages_ever",
+            "freed_event",
             events=pl.col("freed_event") - pl.col("allocated_event"),
             span_ns=pl.col("freed_ts") - pl.col("allocated_ts"),
         )
+        .collect()
     )
 
 

@@ -11,7 +11,7 @@ DOUBLING_UP_TO = 4096  # up to this one bins double, beyond it they grow fourfol
 EVENT_BINS = 40
 
 
-def value_bins(frame: pl.DataFrame, value: str, *sums: str) -> pl.DataFrame:
+def value_bins(frame: pl.DataFrame | pl.LazyFrame, value: str, *sums: str) -> pl.DataFrame:
     """Group rows by the size of one of their columns.
 
     Up to a maximum of 16 each value has a bin of its own, up to 4,096 the bins double (0, 1, 2, 3-4, 5-8, …),
@@ -20,7 +20,7 @@ def value_bins(frame: pl.DataFrame, value: str, *sums: str) -> pl.DataFrame:
 
     Parameters
     ----------
-    frame : polars.DataFrame
+    frame : polars.DataFrame or LazyFrame
         Rows to group.
     value : str
         Integer column, none below 0; rows with null are left out.
@@ -78,8 +78,9 @@ def _growing_bounds(number: int, doublings: int) -> tuple[int, int]:
 
 def event_count(results: ResultTables) -> int:
     """Return the number of the last event: that of the trace, or the last that any table names."""
-    last = [results.frame(name)["event"].max() for name in ("walks", "merges", "timeline")]
-    known = [int(event) for event in last if event is not None]  # type: ignore[arg-type]
+    tables = [results.lazy(name) for name in ("walks", "merges", "timeline")]
+    last = [table.select(pl.col("event").max()).collect().item() for table in tables]
+    known = [int(event) for event in last if event is not None]
     return max([results.summary["trace"]["events"], *known])
 
 

@@ -41,8 +41,7 @@ def dearest_files(results: ResultTables) -> pl.DataFrame:
         all visits); most visits first.
     """
     return (
-        results.frame("file_walks")
-        .lazy()
+        results.lazy("file_walks")
         .group_by(pl.col("file").cast(pl.String))
         .agg(
             pl.col("pgoff").n_unique().cast(pl.Int64).alias("pages"),

@@ -82,7 +82,7 @@ def refused_sides(results: ResultTables) -> pl.DataFrame:
 
 def _refusals(results: ResultTables) -> pl.LazyFrame:
     """Return the rows of `refused_sides` unordered, names still categorical: quicker to group."""
-    merges = results.frame("merges").lazy()
+    merges = results.lazy("merges")
     # pgoff_anon_vma tells of the left side if that was refused for pgoff_anon, else of the right one.
     tells_of_left = (pl.col("left") == "pgoff_anon").fill_null(False)
     return pl.concat([_one_side(merges, "left", tells_of_left), _one_side(merges, "right", ~tells_of_left)])
@@ -179,9 +179,7 @@ def attempts_by_process(results: ResultTables) -> pl.DataFrame:
     polars.DataFrame
         ``pid``, ``comm``, then the columns of `attempts_by_operation`; most refusals first.
     """
-    counts = _attempts_by(results, "pid").join(
-        process_names(results.frame("processes")), on="pid", how="left"
-    )
+    counts = _attempts_by(results, "pid").join(process_names(results.lazy("processes")), on="pid", how="left")
     return counts.select("pid", "comm", pl.exclude("pid", "comm")).sort(
         ["refusals", "attempts", "pid"], descending=[True, True, False], nulls_last=True
     )
@@ -192,7 +190,7 @@ def _attempts_by(results: ResultTables, key: str) -> pl.DataFrame:
     alone = (pl.col("left") == "not_adjacent") & (pl.col("right") == "not_adjacent")
     new = true_count(left & pl.col("left_new")) + true_count(right & pl.col("right_new"))
     return (
-        results.frame("merges")
+        results.lazy("merges")
         .group_by(key)
         .agg(
             row_count().alias("attempts"),
@@ -204,6 +202,7 @@ def _attempts_by(results: ResultTables, key: str) -> pl.DataFrame:
             true_count(right).alias("right"),
             new.alias("new"),
         )
+        .collect()
     )
 
 
@@ -217,7 +216,7 @@ def most_refused_ranges(results: ResultTables) -> pl.DataFrame:
         ``refusals`` (sides), ``left``, ``right``, ``new``, ``first_event``, ``last_event``; most refusals
         first, among equals those with most new ones.
     """
-    names = process_names(results.frame("processes")).lazy()
+    names = process_names(results.lazy("processes")).lazy()
     return (
         _refusals(results)
         .group_by("pid", "addr", "len", "op", "reason")
@@ -271,14 +270,18 @@ def pgoff_anon_marks(results: ResultTables) -> pl.DataFrame:
 
 def missing_neighbours(results: ResultTables) -> MissingNeighbours:
     """Count the sides that had no neighbour to merge with."""
-    merges = results.frame("merges")
-    left, right = (merges[side] == "not_adjacent" for side in ("left", "right"))
-    return MissingNeighbours(int(left.sum()), int(right.sum()), int((left & right).sum()))
+    left, right = (pl.col(side) == "not_adjacent" for side in ("left", "right"))
+    sums = [
+        true_count(left).alias("left"),
+        true_count(right).alias("right"),
+        true_count(left & right).alias("both"),
+    ]
+    return MissingNeighbours(**results.lazy("merges").select(sums).collect().row(0, named=True))
 
 
 def own_source_attempts(results: ResultTables) -> int:
     """Count the attempts that had the vma being moved as a neighbour of its own destination (mark `self`)."""
-    return int(results.frame("merges")["self"].sum())
+    return int(results.lazy("merges").select(pl.col("self").sum()).collect().item())
 
 
 def _refusal_counts() -> tuple[pl.Expr, ...]:

@@ -7,12 +7,12 @@ import polars as pl
 NAMES_SHOWN = 3
 
 
-def process_names(processes: pl.DataFrame) -> pl.DataFrame:
+def process_names(processes: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Return one name for each pid, for tables that know a process by its pid alone.
 
     Parameters
     ----------
-    processes : polars.DataFrame
+    processes : polars.DataFrame or LazyFrame
         The result table `processes`: one row for each life of a pid.
 
     Returns

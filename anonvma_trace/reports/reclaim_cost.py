@@ -42,7 +42,7 @@ def visited_distribution(results: ResultTables, table: WalkTable = "walks") -> p
         ``low``, ``high``, ``bin`` (vmas visited per walk, as in `value_bins`), ``walks``, ``walks_share``
         (of all walks), ``vmas_visited`` (in all walks of the bin), ``visited_share`` (of all visits).
     """
-    walks = results.frame(table).select("vmas_visited", pl.col("vmas_visited").alias("visits"))
+    walks = results.lazy(table).select("vmas_visited", pl.col("vmas_visited").alias("visits"))
     binned = value_bins(walks, "vmas_visited", "visits").rename({"rows": "walks", "visits": "vmas_visited"})
     return binned.with_columns(
         walks_share=share_of_sum("walks"), visited_share=share_of_sum("vmas_visited")
@@ -83,8 +83,7 @@ def walk_outcomes(results: ResultTables, table: WalkTable = "walks") -> pl.DataF
         list members unvisited), ``unreachable`` (mappings that no walk can find); most walks first.
     """
     return (
-        results.frame(table)
-        .lazy()
+        results.lazy(table)
         .group_by(pl.col("purpose").cast(pl.String), pl.col("outcome").cast(pl.String))
         .agg(
             row_count().alias("walks"),
@@ -109,8 +108,7 @@ def cost_over_time(results: ResultTables) -> pl.DataFrame:
     """
     events = event_count(results)
     in_bins = (
-        results.frame("walks")
-        .lazy()
+        results.lazy("walks")
         .group_by(event_bin("event", events))
         .agg(
             row_count().alias("walks"),
@@ -140,9 +138,10 @@ def dearest_anon_vmas(results: ResultTables) -> pl.DataFrame:
         ``share`` (of all visits); anon_vmas without walks are left out.
     """
     return (
-        results.frame("anon_vmas")
+        results.lazy("anon_vmas")
         .filter(pl.col("walks") > 0)
-        .join(process_names(results.frame("processes")), on="pid", how="left")
+        .collect()
+        .join(process_names(results.lazy("processes")), on="pid", how="left")
         .with_columns(
             pl.col("allocated_by").cast(pl.String),
             average("vmas_visited", "walks").alias("visited_per_walk"),
@@ -173,11 +172,10 @@ def dearest_processes(results: ResultTables) -> pl.DataFrame:
         pids without walks are left out. The lives of a pid that was used more than once stand in one row.
     """
     return (
-        results.frame("walks")
-        .lazy()
+        results.lazy("walks")
         .group_by("pid")
         .agg(row_count().alias("walks"), pl.col("vmas_visited").sum())
-        .join(process_names(results.frame("processes")).lazy(), on="pid", how="left")
+        .join(process_names(results.lazy("processes")).lazy(), on="pid", how="left")
         .with_columns(
             average("vmas_visited", "walks").alias("visited_per_walk"), share=share_of_sum("vmas_visited")
         )

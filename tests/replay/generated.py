@@ -168,7 +168,7 @@ _BASE, _SCRATCH, _ARENA = HEAP, HEAP + 0x1000, HEAP + 0x10000
 _ARENA_PLACES = 32
 
 
-def fault_heavy(n_events: int, seed: int = 1) -> Iterator[pa.RecordBatch]:
+def fault_heavy(n_events: int, seed: int = 1, families: int = FAMILIES) -> Iterator[pa.RecordBatch]:
     """Yield batches of a load of servers that fork: 95 % faults, half first touches, half copies; 3 % vma calls.
 
     In each round of a family the parent maps an arena, writes it, and forks a child, which writes (copies) it all,
@@ -180,15 +180,18 @@ def fault_heavy(n_events: int, seed: int = 1) -> Iterator[pa.RecordBatch]:
     ----------
     n_events : int
         At least so many: rounds are completed.
+    seed : int, optional
+    families : int, optional
+        How many there are.
     """
     rng = np.random.default_rng(seed)
-    started = np.concatenate([_family_start(family) for family in range(FAMILIES)])
+    started = np.concatenate([_family_start(family) for family in range(families)])
     yield to_batch(started)
     done, number = len(started), 0
     while done < n_events:
-        rounds = [_family_round(rng, family, number + at) for at in range(8) for family in range(FAMILIES)]
+        rounds = [_family_round(rng, family, number + at) for at in range(8) for family in range(families)]
         number += 8
-        rows = _take_turns([np.concatenate(rounds[family::FAMILIES]) for family in range(FAMILIES)])
+        rows = _take_turns([np.concatenate(rounds[family::families]) for family in range(families)])
         yield to_batch(rows, done + 1)
         done += len(rows)
 

@@ -328,6 +328,7 @@ SCHEME = Scheme(
     heads="anon_vma",
     members="member",
     layout_rule="merge_pre_rmap39",
+    families_add_up=True,
     counts_locks=True,
     list_members=vmas_on_lists,
 )

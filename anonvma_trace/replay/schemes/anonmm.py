@@ -133,10 +133,10 @@ def _alloc_anonmm(s, mm):
     else:
         row = glob.anonmm_top
         glob.anonmm_top += 1
-    glob.anonmm_id += 1
+    glob.anon_vma_id += 1
     glob.anon_vmas_allocated += 1
     a = s.rmap.anonmm[row]
-    a.id = glob.anonmm_id
+    a.id = glob.anon_vma_id
     a.mm = mm
     a.n_members = 0
     a.peak_vmas = 0
@@ -496,7 +496,7 @@ _COUNTS = (
 SCHEME = Scheme(
     tables=AnonmmTables,
     pools={"anonmm": Pool(ANONMM)},
-    glob_fields=("anonmm_id", "touched_anonmm", *_COUNTS),
+    glob_fields=("touched_anonmm", *_COUNTS),
     mm_fields=("anonmm",),
     heads="anonmm",
     extra=(*_COUNTS, "miss_extinct"),

@@ -44,6 +44,9 @@ class Scheme:
         A rule under which lists and mappings mean nothing; or ''.
     follows_pgoff : bool
         Whether ``vm_pgoff`` of an anonymous vma means something (it is compared before merging).
+    families_add_up : bool
+        Whether every figure of a trace is the sum of those of its process families, or a peak that the shared code
+        follows, so that families can be replayed apart.
     counts_locks : bool
         Whether the locks that the shared code counts are those of this scheme.
     list_members : callable, optional
@@ -65,6 +68,7 @@ class Scheme:
     extra: tuple[str, ...] = ()
     layout_rule: str = ""
     follows_pgoff: bool = True
+    families_add_up: bool = False
     counts_locks: bool = False
     list_members: Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
     sizes_i386: bool = True

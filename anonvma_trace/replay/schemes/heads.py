@@ -32,8 +32,8 @@ ANON_VMA = record(
     "touched_next",
 )
 
-HEAD_GLOB = ("anon_vma_id", "touched_anon_vma", "touched_member")
-"""Fields of `glob` that go with them: the last id, and whose peaks are to be looked at when the event is over."""
+HEAD_GLOB = ("touched_anon_vma", "touched_member")
+"""Fields of `glob` that go with them: whose peaks are to be looked at when the event is over."""
 
 
 @kernel

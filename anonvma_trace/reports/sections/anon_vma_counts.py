@@ -7,6 +7,7 @@ import polars as pl
 from ...result_tables import ResultTables
 from .. import anon_vma_counts
 from ..bins import event_count
+from ..coverage import coverage, of_sample
 from ..document import BarFigure, Block, Column, Part, Section, Table, TimeFigure
 from ..numbers import counted, format_duration, format_value, share_text
 from ..process_names import process_text
@@ -124,9 +125,10 @@ def _list_lengths(results: ResultTables) -> Part:
         )
     ]
     walked = anon_vma_counts.walked_list_lengths(results)
-    if walked.height:
+    if results.summary["reclaim"]["walks"]:
         mean = results.summary["reclaim"]["list_length_sum"] / max(results.summary["reclaim"]["walks"], 1)
         reading += f" The list that a walk went over held {format_value(mean, 'mean')} vmas on average."
+    if walked.height:
         walked_columns = (
             Column("bin", "vmas on the walked list", "text"),
             Column("walks", "walks", summed=True),
@@ -134,9 +136,12 @@ def _list_lengths(results: ResultTables) -> Part:
             Column("vmas_visited", "vmas visited", summed=True),
         )
         blocks.append(
-            BarFigure(
-                Table.from_frame("Walks by the length of the list", walked_columns, walked, limit=None),
-                ("walks",),
+            of_sample(
+                BarFigure(
+                    Table.from_frame("Walks by the length of the list", walked_columns, walked, limit=None),
+                    ("walks",),
+                ),
+                coverage(results, "walks"),
             )
         )
     return Part("List lengths", reading, tuple(blocks))

@@ -70,12 +70,13 @@ def diagnostic_counts(results: ResultTables) -> pl.DataFrame:
         {"error": 0, "warning": 1, "finding": 2}, default=3, return_dtype=pl.Int64
     )
     return (
-        results.frame("diagnostics")
+        results.lazy("diagnostics")
         .with_columns(pl.col("severity", "code").cast(pl.String))
         .group_by("severity", "code", maintain_order=True)
         .agg(row_count().alias("times"), pl.col("event", "line", "message").first())
         .sort([order, "times", "severity", "code"], descending=[False, True, False, False])
         .select("severity", "code", "times", "event", "line", "message")
+        .collect()
     )
 
 
@@ -88,11 +89,12 @@ def findings_by_event(results: ResultTables) -> pl.DataFrame:
         ``event``, ``line``, ``code``, ``message``; one row for each finding. `event` is the one that led to it.
     """
     return (
-        results.frame("diagnostics")
+        results.lazy("diagnostics")
         .with_columns(pl.col("severity", "code").cast(pl.String))
         .filter(pl.col("severity") == "finding")
         .select("event", "line", "code", "message")
         .sort("event", nulls_last=True, maintain_order=True)
+        .collect()
     )
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from ...result_tables import ResultTables
 from .. import file_walks
+from ..coverage import coverage, covered_part, of_sample
 from ..document import BarFigure, Column, Part, Section, Table
 from ..numbers import counted, format_value, share_text
 from ..reclaim_cost import visited_distribution, walk_outcomes
@@ -35,10 +36,18 @@ _TOTALS = (
 )
 
 
+_PER_WALK = "Vmas visited per walk of a file page"
+
+
 def file_pages_section(results: ResultTables) -> Section:
     """Return the section on walks of file pages."""
     if results.summary["file_reclaim"]["walks"]:
-        parts: tuple[Part, ...] = (_visits(results), _per_walk(results), _outcomes(results), _files(results))
+        parts: tuple[Part, ...] = (
+            _visits(results),
+            _per_walk(results),
+            covered_part(results, "file_walks", _outcomes),
+            covered_part(results, "file_walks", _files),
+        )
     else:
         parts = (_nothing_walked(results),)
     return Section("File pages", "file-pages", _INTRODUCTION, parts)
@@ -101,9 +110,14 @@ def _per_walk(results: ResultTables) -> Part:
         Column("vmas_visited", "visits in all", summed=True),
         Column("visited_share", "share of visits", "share", summed=True),
     )
+    found = coverage(results, "file_walks")
+    if found.is_left_out:
+        return Part(_PER_WALK, f"{reading} {found.describe()}")
+    if not found.is_full:
+        reading += f" {found.describe()}"
     frame = visited_distribution(results, "file_walks")
     table = Table.from_frame("Walks of file pages by vmas visited", columns, frame, limit=None)
-    return Part("Vmas visited per walk of a file page", reading, (BarFigure(table, ("walks",)),))
+    return Part(_PER_WALK, reading, (of_sample(BarFigure(table, ("walks",)), found),))
 
 
 def _outcomes(results: ResultTables) -> Part:

@@ -7,6 +7,7 @@ from typing import Any
 from ...result_tables import ResultTables
 from ...tables import MERGE_REASONS
 from .. import merge_refusals
+from ..coverage import coverage, covered_part
 from ..document import BarFigure, Block, Column, Part, Section, Table
 from ..numbers import counted, format_value, share_text
 from ..process_names import process_text
@@ -26,10 +27,10 @@ def merge_refusals_section(results: ResultTables) -> Section:
             _cases(results),
             _reasons(results),
             *_baseline(results),
-            _neighbours_and_marks(results),
-            _by_operation(results),
-            _by_process(results),
-            _ranges(results),
+            covered_part(results, "merges", _neighbours_and_marks),
+            covered_part(results, "merges", _by_operation),
+            covered_part(results, "merges", _by_process),
+            covered_part(results, "merges", _ranges),
         )
     else:
         parts = (
@@ -62,8 +63,17 @@ def _cases(results: ResultTables) -> Part:
     return Part("Attempts and cases", reading, (BarFigure(table, ("attempts",)),), explanation)
 
 
+_SIDES_BY_REASON = (
+    Column("new", "new", summed=True),
+    Column("not_new", "not new", summed=True),
+    Column("left", "left", summed=True),
+    Column("right", "right", summed=True),
+)
+
+
 def _reasons(results: ResultTables) -> Part:
     merges = results.summary["merges"]
+    found = coverage(results, "merges")
     refused = sum(merges["refused"].values())
     new = merges["refused_new"]
     never = [reason for reason in MERGE_REASONS if not merges["refused"][reason]]
@@ -88,10 +98,7 @@ def _reasons(results: ResultTables) -> Part:
         Column("reason", "reason", "code"),
         Column("refusals", "refusals", summed=True),
         Column("share", "share", "share", summed=True),
-        Column("new", "new", summed=True),
-        Column("not_new", "not new", summed=True),
-        Column("left", "left", summed=True),
-        Column("right", "right", summed=True),
+        *(_SIDES_BY_REASON if found.is_full else ()),
         Column("meaning", "what it means", "text"),
     )
     note = (
@@ -99,13 +106,20 @@ def _reasons(results: ResultTables) -> Part:
         if never
         else "In the order of the tests."
     )
+    if not found.is_full:
+        note += f" Sides, and which refusals are new, are told for the full table only ({found.table} is not full)."
     table = Table.from_frame("Refusals by reason", columns, frame, note=note)
     explanation = (
         "A side counts once, under the first test that it failed. New is the local measure: one side at "
         "a time, in the state of this replay. What whole runs under the older rules would have merged is "
         "another question, since each refusal changes the state that follows: --baseline answers it."
     )
-    return Part("Refusals by reason", reading, (BarFigure(table, ("new", "not_new")),), explanation)
+    return Part(
+        "Refusals by reason",
+        reading,
+        (BarFigure(table, ("new", "not_new") if found.is_full else ("refusals",)),),
+        explanation,
+    )
 
 
 def _baseline(results: ResultTables) -> tuple[Part, ...]:
@@ -166,7 +180,7 @@ def _counts_row(name: str, vmas: dict[str, Any], merges: dict[str, Any]) -> tupl
 def _neighbours_and_marks(results: ResultTables) -> Part:
     missing = merge_refusals.missing_neighbours(results)
     own = merge_refusals.own_source_attempts(results)
-    attempts = results.frame("merges").height
+    attempts = results.height("merges")
     reading = (
         f"{counted(missing.both, 'attempt')} ({share_text(missing.both, attempts)}) had nothing to merge "
         "with on either side; that is not a refusal."

@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from ...result_tables import ResultTables
+from ...tables import DETAILED_TABLES
 from .. import reclaim_cost
+from ..coverage import Coverage, coverage
 from ..document import KeyFigure, Notice
 from ..numbers import counted, format_duration, format_value, plural, ratio, share_text
 from ..process_names import process_text
@@ -160,37 +162,50 @@ def _warnings(results: ResultTables) -> list[Notice]:
 
 
 def _disagreements(results: ResultTables) -> list[Notice]:
-    """Compare the totals of tables with the summary, which the core counts on its own."""
+    """Compare the totals of tables that hold all rows with the summary, which the core counts on its own."""
     summary = results.summary
+    found = [
+        _partial(coverage(results, name)) for name in DETAILED_TABLES if not coverage(results, name).is_full
+    ]
     pairs = (
-        ("walks", results.frame("walks").height, summary["reclaim"]["walks"]),
+        ("walks", "walks", results.height("walks"), summary["reclaim"]["walks"]),
+        ("walks", "vmas visited", _visits(results, "walks"), summary["reclaim"]["vmas_visited"]),
+        ("file_walks", "walks of file pages", results.height("file_walks"), summary["file_reclaim"]["walks"]),
         (
-            "vmas visited",
-            int(results.frame("walks")["vmas_visited"].sum()),
-            summary["reclaim"]["vmas_visited"],
-        ),
-        (
-            "walks of file pages",
-            results.frame("file_walks").height,
-            summary["file_reclaim"]["walks"],
-        ),
-        (
+            "file_walks",
             "vmas visited for file pages",
-            int(results.frame("file_walks")["vmas_visited"].sum()),
+            _visits(results, "file_walks"),
             summary["file_reclaim"]["vmas_visited"],
         ),
-        ("anon_vmas", results.frame("anon_vmas").height, summary["anon_vmas"]["allocated"]),
-        ("merge attempts", results.frame("merges").height, summary["merges"]["attempts"]),
+        ("anon_vmas", "anon_vmas", results.height("anon_vmas"), summary["anon_vmas"]["allocated"]),
+        ("merges", "merge attempts", results.height("merges"), summary["merges"]["attempts"]),
     )
-    return [
+    return found + [
         Notice(
             f"The result tables hold {in_table:,} {what}, the summary counts {in_summary:,}.",
             "Totals are those of the summary; breakdowns and shares are those of the table and cover "
             "only what it holds.",
         )
-        for what, in_table, in_summary in pairs
-        if in_table != in_summary
+        for table, what, in_table, in_summary in pairs
+        if in_table != in_summary and coverage(results, table).is_full
     ]
+
+
+def _visits(results: ResultTables, table: str) -> int:
+    return int(results.lazy(table).select(pl.col("vmas_visited").sum()).collect().item())
+
+
+def _partial(found: Coverage) -> Notice:
+    """Return what to say of a table that does not hold all rows."""
+    how_much = (
+        "left out"
+        if found.is_left_out
+        else f"a sample: {found.kept:,} of {found.rows:,} rows, one in {found.every:,}"
+    )
+    return Notice(
+        f"The table {found.table} is {how_much}.",
+        "Totals are those of the summary and exact; what is read from the table says so.",
+    )
 
 
 def key_figures(results: ResultTables) -> tuple[KeyFigure, ...]:

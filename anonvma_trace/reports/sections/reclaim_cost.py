@@ -10,6 +10,7 @@ import polars as pl
 from ...result_tables import ResultTables
 from .. import reclaim_cost
 from ..bins import event_count
+from ..coverage import coverage, covered_part, of_sample
 from ..document import BarFigure, Column, Part, Section, Table, TimeFigure
 from ..numbers import counted, format_value, ratio, share_text
 from ..process_names import process_text
@@ -56,10 +57,10 @@ def _parts(results: ResultTables) -> tuple[Part, ...]:
     return (
         _visits(results),
         _per_walk(results),
-        _outcomes(results),
-        _over_time(results),
+        covered_part(results, "walks", _outcomes),
+        covered_part(results, "walks", _over_time),
         _dearest_anon_vmas(results),
-        _dearest_processes(results),
+        covered_part(results, "walks", _dearest_processes),
     )
 
 
@@ -104,27 +105,12 @@ def _visits(results: ResultTables) -> Part:
 
 def _per_walk(results: ResultTables) -> Part:
     per_walk = results.summary["reclaim"]["visited_per_walk"]
-    frame = reclaim_cost.visited_distribution(results)
     reading = (
         f"Half of the walks visited at most {counted(per_walk['p50'], 'vma')}, 95 of 100 at most "
         f"{per_walk['p95']:,}; the dearest walk visited {per_walk['max']:,}."
     )
-    walks = results.frame("walks")
-    beyond = walks.filter(pl.col("vmas_visited") > per_walk["p95"])
-    if beyond.height:
-        reading += (
-            f" The {counted(beyond.height, 'walk')} above the 95th percentile "
-            f"({share_text(beyond.height, walks.height)}) made "
-            f"{share_text(int(beyond['vmas_visited'].sum()), int(walks['vmas_visited'].sum()))} of all "
-            "visits."
-        )
-    columns = (
-        Column("bin", "vmas visited", "text"),
-        Column("walks", "walks", summed=True),
-        Column("walks_share", "share of walks", "share", summed=True),
-        Column("vmas_visited", "visits in all", summed=True),
-        Column("visited_share", "share of visits", "share", summed=True),
-    )
+    found = coverage(results, "walks")
+    reading += _beyond_p95(results, per_walk["p95"]) if found.is_full else f" {found.describe()}"
     figures = Table(
         "Vmas visited per walk, in figures",
         (
@@ -136,9 +122,38 @@ def _per_walk(results: ResultTables) -> Part:
         ),
         ((per_walk["mean"], per_walk["p50"], per_walk["p95"], per_walk["p99"], per_walk["max"]),),
     )
-    bars = BarFigure(Table.from_frame("Walks by vmas visited", columns, frame, limit=None), ("walks",))
-    explanation = "Percentiles are nearest rank: the smallest value that so many of the walks do not exceed."
-    return Part("Vmas visited per walk", reading, (bars, figures), explanation)
+    bars = () if found.is_left_out else (of_sample(_visited_bars(results), found),)
+    explanation = (
+        "Percentiles are nearest rank, of all walks: the smallest value that so many of them do not exceed."
+    )
+    return Part("Vmas visited per walk", reading, (*bars, figures), explanation)
+
+
+def _beyond_p95(results: ResultTables, p95: int) -> str:
+    """Tell what share of all visits the dearest walks made."""
+    walks = results.lazy("walks").select("vmas_visited")
+    sums = (pl.len().alias("walks"), pl.col("vmas_visited").sum())
+    of_all = walks.select(sums).collect().row(0, named=True)
+    beyond = walks.filter(pl.col("vmas_visited") > p95).select(sums).collect().row(0, named=True)
+    if not beyond["walks"]:
+        return ""
+    return (
+        f" The {counted(beyond['walks'], 'walk')} above the 95th percentile "
+        f"({share_text(beyond['walks'], of_all['walks'])}) made "
+        f"{share_text(beyond['vmas_visited'], of_all['vmas_visited'])} of all visits."
+    )
+
+
+def _visited_bars(results: ResultTables) -> BarFigure:
+    columns = (
+        Column("bin", "vmas visited", "text"),
+        Column("walks", "walks", summed=True),
+        Column("walks_share", "share of walks", "share", summed=True),
+        Column("vmas_visited", "visits in all", summed=True),
+        Column("visited_share", "share of visits", "share", summed=True),
+    )
+    frame = reclaim_cost.visited_distribution(results)
+    return BarFigure(Table.from_frame("Walks by vmas visited", columns, frame, limit=None), ("walks",))
 
 
 def _outcomes(results: ResultTables) -> Part:

@@ -1,0 +1,131 @@
+"""One of several replays of a trace side by side: the events of its families only, under their numbers in the trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .columns import read_only
+from .event_loop import OP_ELSEWHERE, replay_events
+from .layout import FILE_SHM, LOG_FIELDS, LOG_TIMELINE, State
+from .results import with_pids
+from .state import empty_log, grow, log_rows
+
+_OP = 3  # place of `op` among the columns
+
+# Fields of the log that hold ids: vma, anon_vma, or a file, which may be that of a shared anonymous mapping.
+_IDS = {"vma": 0, "anon_vma": 1, "file": 2}
+ID_FIELDS = {
+    name: [(at, _IDS[field]) for at, field in enumerate(fields) if field in _IDS]
+    for name, fields in LOG_FIELDS.items()
+}
+
+
+@dataclass
+class Round:
+    """A batch of the trace, and what the shards have made of it.
+
+    Attributes
+    ----------
+    number : int
+        Of the batch, from 0.
+    columns : tuple of ndarray
+        As `EventColumns.read` gives them.
+    shards : ndarray of int64
+        Of each row.
+    lines : ndarray of int64
+        Source lines.
+    first_event : int
+    logs : dict of int to dict of str to ndarray
+        By shard: rows by region of the log.
+    """
+
+    number: int
+    columns: tuple[np.ndarray, ...]
+    shards: np.ndarray
+    lines: np.ndarray
+    first_event: int
+    logs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+
+
+class Shard:
+    """The state of one such replay.
+
+    Parameters
+    ----------
+    number : int
+    state : State
+        Made with `is_shard`.
+    """
+
+    def __init__(self, number: int, state: State) -> None:
+        self.number = number
+        self.state = state
+        self._to_global = [
+            np.zeros(1 << 10, np.int64) for _ in _IDS
+        ]  # by kind of id: those of the whole trace
+        self._given = [0] * len(_IDS)
+
+    def replay(self, batch: Round) -> dict[str, np.ndarray]:
+        """Replay the rows of a batch that are this shard's and return the rows logged, by region of the log."""
+        columns = list(batch.columns)
+        op = columns[_OP]
+        columns[_OP] = read_only(np.where(batch.shards == self.number, op, OP_ELSEWHERE))
+        self.state.glob[0].event = (
+            batch.first_event - 1
+        )  # batches without a row of this shard are passed over
+        taken: dict[str, list[np.ndarray]] = {}
+        row, end = 0, len(op)
+        while True:
+            row = replay_events(self.state, row, end, *columns)
+            self._take_log(taken)
+            if row == end:
+                return {
+                    name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in taken.items()
+                }
+            if self.state.glob[0].log_need == 0:
+                self.state = grow(self.state)
+
+    def _take_log(self, taken: dict[str, list[np.ndarray]]) -> None:
+        for region, name in enumerate(LOG_FIELDS):
+            rows = log_rows(self.state, region)
+            if len(rows) and region != LOG_TIMELINE:
+                taken.setdefault(name, []).append(with_pids(name, rows, self.state))
+        self.state = empty_log(self.state)
+
+    def learn_ids(self, kind: int, given: np.ndarray, ahead: np.ndarray) -> None:
+        """Take in how ids that this shard gave are numbered in the whole trace.
+
+        Parameters
+        ----------
+        kind : int
+            0: of vmas, 1: of anon_vmas, 2: of shared anonymous mappings.
+        given : ndarray of int64, shape (n,)
+            The last id that each of n events gave.
+        ahead : ndarray of int64, shape (n,)
+            By how much the whole trace's numbers are ahead of the shard's own for the ids of each event.
+        """
+        if not len(given):
+            return
+        base = FILE_SHM if kind == _IDS["file"] else 0  # from which ids of this kind count
+        given, known = given - base, self._given[kind]
+        last = int(given[-1])
+        while last >= len(self._to_global[kind]):
+            self._to_global[kind] = np.concatenate(
+                [self._to_global[kind], np.zeros_like(self._to_global[kind])]
+            )
+        numbers = np.arange(known + 1, last + 1) + np.repeat(ahead, np.diff(given, prepend=known))
+        self._to_global[kind][known + 1 : last + 1] = numbers
+        self._given[kind] = last
+
+    def renumber(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Give the ids in rows of a region of the log their numbers in the whole trace; return the rows, changed."""
+        for at, kind in ID_FIELDS[name]:
+            ids = rows[:, at]
+            if kind == _IDS["file"]:
+                shared = (ids & FILE_SHM) != 0
+                ids[shared] = FILE_SHM + self._to_global[kind][ids[shared] - FILE_SHM]
+            else:
+                rows[:, at] = self._to_global[kind][ids]
+        return rows
