@@ -156,7 +156,7 @@ def read_here(path: str) -> None:
     for _ in open_trace([str(get_sample(SAMPLE).path)]).batches():
         pass  # compiles, or loads, the scanner
     trace = open_trace([path])
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, own_cpu = time.perf_counter(), time.process_time(), time.thread_time()
     rows = sum(batch.num_rows for batch in trace.batches())
     print(
         json.dumps(
@@ -165,6 +165,7 @@ def read_here(path: str) -> None:
                 "lines": sum(trace.stream.line_counts.values()),
                 "wall": time.perf_counter() - wall,
                 "cpu": time.process_time() - cpu,
+                "own_cpu": time.thread_time() - own_cpu,
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
             }
         )
@@ -185,7 +186,13 @@ def figures(sample: str, megabytes: float, folder: Path) -> Iterator[tuple[str, 
     yield "loop with `re`", f"{loop / 1e6:.3f} M lines/s ({table.num_rows:,} rows of {loop_lines:,} lines)"
     command = [sys.executable, "-c", f"from benchmarks.parsing import read_here; read_here({str(path)!r})"]
     run = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    for name, seconds in (("by the clock", run["wall"]), ("by CPU seconds of all threads", run["cpu"])):
+    # On a machine with two cores and nothing else to do, the clock shows little more than the busier thread.
+    busier = max(run["own_cpu"], run["cpu"] - run["own_cpu"])
+    for name, seconds in (
+        ("by the clock", run["wall"]),
+        ("by CPU seconds of the busier thread", busier),
+        ("by CPU seconds of all threads", run["cpu"]),
+    ):
         speed = run["lines"] / seconds
         yield f"event table, {name}", f"{speed / 1e6:.2f} M lines/s, {speed / loop:.1f} times the loop"
     yield "event table, rows", f"{run['rows']:,}"

@@ -9,10 +9,10 @@ import numba
 from numba.core.registry import CPUDispatcher
 
 from .. import compiling
-from ..compiling import KERNEL_OPTIONS, LINKED_OPTIONS, kernel
+from ..compiling import LINKED_OPTIONS, kernel
 from .bundle import Bundle
 
-__all__ = ["KERNEL_OPTIONS", "LINKED_OPTIONS", "EntryPoint", "entry_point", "kernel", "machine_code"]
+__all__ = ["LINKED_OPTIONS", "EntryPoint", "entry_point", "kernel", "machine_code"]
 
 
 class EntryPoint:
