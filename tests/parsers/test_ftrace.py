@@ -21,8 +21,12 @@ def in_blocks_of_one_line(monkeypatch):
     whole_blocks = Source.blocks
 
     def blocks(source, size=0):
+        lines_read = 0
         for block in whole_blocks(source):
-            yield from block.splitlines(keepends=True)
+            for piece in block.splitlines(keepends=True):
+                lines_read += 1
+                source.lines_read = lines_read
+                yield piece
 
     monkeypatch.setattr(Source, "blocks", blocks)
 
