@@ -71,12 +71,14 @@ def sys_madvise(s, mm, start, end, advice):
         return
     if madvise_vm_flags(s, 0, advice) == NO_FLAGS:
         return
-    vma = find_vma(s, mm, start)
-    while vma != NULL and s.vma[vma].start < end:
+    while start < end:  # a vma that stays whole may reach beyond `end`
+        vma = find_vma(s, mm, start)
+        if vma == NULL or s.vma[vma].start >= end:
+            return
         v = s.vma[vma]
-        stop = min(end, v.end)
-        set_vma_flags(s, vma, max(start, v.start), stop, madvise_vm_flags(s, v.vm_flags, advice))
-        vma = find_vma(s, mm, stop)
+        begin, stop = max(start, v.start), min(end, v.end)
+        set_vma_flags(s, vma, begin, stop, madvise_vm_flags(s, v.vm_flags, advice))
+        start = stop
 
 
 @kernel
