@@ -49,9 +49,7 @@ def test_every_anon_vma_is_made_where_the_kernel_made_it(name):
     sample = samples.get_sample(name)
     table = anonvma_trace.read_trace(str(sample.path), maps=[str(path) for path in sample.maps]).table
     lines, ops = table["line"].to_pylist(), table["op"].to_pylist()
-    image = lines[
-        ops.index("vma")
-    ]  # all rows of the first images have the line of the marker that begins the trace
+    image = lines[ops.index("vma")]  # what stood at first has the line of the marker that begins the trace
     recorded = next(event for event, line in enumerate(lines, start=1) if line > image)
     made = [
         row["allocated_by"] == "fork"
