@@ -6,6 +6,8 @@ too few, is a defect here until it is shown to be the kernel's clock.
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 import anonvma_trace
@@ -29,6 +31,7 @@ BORDERS_DIFFER = {"zoo": 5}
 """Snapshots with other borders: after remap_file_pages, a call that does not tell its file and is left out."""
 
 
+@cache
 def replayed(name):
     sample = samples.get_sample(name)
     trace = anonvma_trace.read_trace(str(sample.path), maps=[str(path) for path in sample.maps])
