@@ -6,12 +6,22 @@ from collections import Counter
 from itertools import zip_longest
 
 from .core_state import CoreReplay
+from .models import MODELS
 from .naive import NaiveReplay
 from .naive_rmap import MISSES
 
 SUMMARY = ("vmas", "anon_vmas", "pages", "merges", "reclaim", "file_reclaim", "overhead_bytes")
 SUMMARY += ("findings", "unmapped_faults")
 EXTRA = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
+CHAIN_COUNTS = {"chains_allocated": "avcs_allocated", "chains_live": "avcs_live"}
+CHAIN_COUNTS |= {name: name for name in ("fork_objects", "fork_insertions", "fault_objects")}
+EXTRA_OF_SCHEME = {  # key of `summary.extra` -> what the model counts it by
+    "pte_chain": {},
+    "anonmm": {},
+    "anon_vma": {},
+    "anon_vma_chain": CHAIN_COUNTS,
+    "linux6": CHAIN_COUNTS | {"anon_vmas_reused": "reused"},
+}
 LOGS = ("merges", "walks", "file_walks")
 TABLES = {
     "anon_vmas": NaiveReplay.anon_vma_rows,
@@ -50,20 +60,22 @@ class Lockstep:
     ----------
     metadata : TraceMetadata, optional
     rules : tuple of str
-    model : type
-        `NaiveReplay`, or a class that does something differently.
+    scheme : str
+    model : type, optional
+        In place of the scheme's model, a class that does something differently.
     core : object, optional
         In place of a new `CoreReplay`, something that shows the same.
     **options : str
         "on" or "off", and "rw" or "rwx" for `brk_flags`.
     """
 
-    def __init__(self, metadata=None, rules=(), model=NaiveReplay, core=None, **options):
-        self.core = core or CoreReplay(metadata, rules, **options)
+    def __init__(self, metadata=None, rules=(), model=None, core=None, scheme="anon_vma", **options):
+        self.scheme = scheme
+        self.core = core or CoreReplay(metadata, rules, scheme, **options)
         switches = {
             name: value == "on" if value in ("on", "off") else value for name, value in options.items()
         }
-        self.model = model(metadata, rules=rules, **switches)
+        self.model = (model or MODELS[scheme])(metadata, rules=rules, **switches)
         self.layout_only = "merge_pre_rmap39" in rules
         self.tally = Tally()
 
@@ -81,6 +93,8 @@ class Lockstep:
     def compare_state(self):
         """Raise Difference where the two stand differently now."""
         core, model = self.core.state(), self.model.state()
+        if self.scheme != "anon_vma":  # walks tell the lists
+            model["anon_vmas"] = dict.fromkeys(sorted(model["anon_vmas"]))
         if self.layout_only:
             core, model = layout_of(core), layout_of(model)
         self._compare("state", core, model)
@@ -98,8 +112,10 @@ class Lockstep:
         for key in LAYOUT_SUMMARY if self.layout_only else SUMMARY:
             self._compare(f"summary.{key}", core[key], model[key])
         if not self.layout_only:
-            core, model = ({key: figures["extra"][key] for key in EXTRA} for figures in (core, model))
-            self._compare("summary.extra", core, model)
+            extra = {key: model["extra"][key] for key in EXTRA}
+            counted = EXTRA_OF_SCHEME[self.scheme].items()
+            extra |= {key: self.model.counts[name] for key, name in counted}
+            self._compare("summary.extra", {key: core["extra"][key] for key in extra}, extra)
         for name in LAYOUT_TABLES if self.layout_only else TABLES:
             core, model = self.core.rows(name), TABLES[name](self.model)
             if self.layout_only:

@@ -85,9 +85,14 @@ class CoreReplay:
     """A replay by the compiled core, with the observations of `NaiveReplay`."""
 
     def __init__(
-        self, metadata: TraceMetadata | None = None, rules: tuple[str, ...] = (), **options: str
+        self,
+        metadata: TraceMetadata | None = None,
+        rules: tuple[str, ...] = (),
+        scheme: str = "anon_vma",
+        **options: str,
     ) -> None:
-        self.core = ReplayCore(metadata or TraceMetadata(), options, rules)
+        self.scheme = scheme
+        self.core = ReplayCore(metadata or TraceMetadata(), options, rules, scheme=scheme)
         self._finished = None
 
     def feed(self, *rows: dict[str, Any]) -> None:
@@ -142,7 +147,7 @@ class CoreReplay:
         return {
             "mms": {key: self._mm(row) for key, row in mms.items()},
             "processes": {int(p.pid): mm_rows[int(p.mm)] for p in where(s.proc, "mm")},
-            "anon_vmas": {int(a.id): self._list(int(a.head), mm_rows) for a in where(s.rmap.anon_vma, "id")},
+            "anon_vmas": self._anon_vmas(mm_rows),
             "pages": {int(p.serial): self._page(p) for p in where(s.page, "pg_flags", PG_ANON_KIND)},
             "slots": {
                 int(slot.id): (int(slot.map), int(record(s.page, slot.page).serial) if slot.page else None)
@@ -235,6 +240,15 @@ class CoreReplay:
             bool(p.pg_flags & PG_DIRTY),
             int(record(s.slot, p.slot).id) if p.slot else None,
         )
+
+    def _anon_vmas(self, mm_rows: dict[int, Any]):
+        """Return the lists of the living anon_vmas; of the other schemes, whose lists walks must tell, the ids."""
+        if "anon_vma" not in self.core.state.rmap._fields:
+            return {}
+        living = where(self.core.state.rmap.anon_vma, "id")
+        if self.scheme != "anon_vma":
+            return dict.fromkeys(sorted(int(a.id) for a in living))
+        return {int(a.id): self._list(int(a.head), mm_rows) for a in living}
 
     def _list(self, vma: int, mm_rows: dict[int, Any]):
         s = self.core.state

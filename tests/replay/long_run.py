@@ -16,25 +16,28 @@ import hypothesis
 
 from .comparison import Difference, Lockstep
 from .narration import statement_of
-from .random_events import RULE_SETS, SETTINGS, random_rows
+from .random_events import CHOICES, SETTINGS, random_rows
 from .test_state_machine import ReplayMachine, run_machine
 
 SESSION = 500  # events of one pair of replays; what was ever made is kept, so longer ones cost more
 MACHINES = 50  # run under one seed: hypothesis remembers what it has tried
 REPORT = 50_000  # events between two lines of progress
 PAGES = (24, 32, 64)  # sizes of the address spaces
-ALL_RULES = [(), (), *RULE_SETS]
 
 
-def run_sessions(steps, seed):
+def run_sessions(steps, seed, scheme):
     """Yield after each session (steps so far, what the session met); raise Difference, told in full."""
     for number in range(-(-steps // SESSION)):
         session_seed = seed * 1_000_000 + number
         chance = random.Random(session_seed)
-        setting, rules, pages = chance.choice(list(SETTINGS)), chance.choice(ALL_RULES), chance.choice(PAGES)
+        setting, rules, pages = (
+            chance.choice(list(SETTINGS)),
+            chance.choice(CHOICES[scheme]),
+            chance.choice(PAGES),
+        )
         metadata, options = SETTINGS[setting]
         rows = random_rows(session_seed, SESSION, pages=pages, pids=4, file_reclaim=True)
-        both = Lockstep(metadata, rules, **options)
+        both = Lockstep(metadata, rules, scheme=scheme, **options)
         try:
             for row in rows:
                 both.step(row)
@@ -49,13 +52,15 @@ def run_sessions(steps, seed):
         yield (number + 1) * SESSION, met_by(both.model)
 
 
-def run_machines(steps, seed):
+def run_machines(steps, seed, scheme):
     """Yield as `run_sessions` does, for events drawn by hypothesis; a failure is told by hypothesis, shrunk."""
     done, number = 0, 0
     while done < steps:
         met = Counter()
         hypothesis.seed(seed * 1_000_000 + number)(ReplayMachine)
-        done += run_machine(MACHINES, 100, after=lambda model, met=met: met.update(met_by(model)))
+        done += run_machine(
+            MACHINES, 100, scheme=scheme, after=lambda model, met=met: met.update(met_by(model))
+        )
         number += 1
         yield done, met
 
@@ -75,11 +80,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scheme", choices=CHOICES, default="anon_vma")
     parser.add_argument("--machine", action="store_true", help="let hypothesis draw the events")
     arguments = parser.parse_args()
     run = run_machines if arguments.machine else run_sessions
     began, done, met = time.monotonic(), 0, Counter()
-    for steps, session in run(arguments.steps, arguments.seed):
+    for steps, session in run(arguments.steps, arguments.seed, arguments.scheme):
         met += session
         if steps // REPORT > done // REPORT:
             print(f"{steps} steps, {time.monotonic() - began:.0f} s", flush=True)

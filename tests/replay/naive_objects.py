@@ -17,9 +17,17 @@ FLAG_ORDER = (
     "DONTCOPY",
     "DONTEXPAND",
     "ACCOUNT",
+    "NORESERVE",
+    "HUGEPAGE",
+    "NOHUGEPAGE",
+    "DONTDUMP",
+    "WIPEONFORK",
     "UNKNOWN_ORIGIN",
 )
-"""The other flags of a vma, in the order in which they are told. UNKNOWN_ORIGIN marks an invented vma."""
+"""The other flags of a vma, in the order in which they are told.
+
+Those behind ACCOUNT are of today; UNKNOWN_ORIGIN marks an invented vma.
+"""
 
 RULES = ("fix_propagate", "propagate_all", "fix_move_merge", "rmap40", "merge_pre_rmap39")
 """The switches of the scheme: later fixes, and the rules for merging as they were before rmap 39."""

@@ -33,6 +33,13 @@ RULE_SETS = (
     ("fix_propagate", "fix_move_merge", "rmap40"),
     ("fix_move_merge", "propagate_all", "rmap40"),
 )
+CHOICES = {  # scheme -> the sets of rules under which to compare it
+    "pte_chain": ((),),
+    "anonmm": ((),),
+    "anon_vma": ((), (), *RULE_SETS),
+    "anon_vma_chain": ((), ("avc_rule_2011",)),
+    "linux6": ((),),
+}
 
 OPS = {  # op -> how often
     "write_fault": 26,

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numba
 import pytest
 
+from anonvma_trace.replay import SCHEMES
+
 from .comparison import Lockstep
 from .core_state import CoreReplay
-from .random_events import RULE_SETS, SETTINGS, random_rows
+from .random_events import CHOICES, RULE_SETS, SETTINGS, random_rows
 
 # Interpreted, the core is over sixty times slower; the same rules then hold on fewer traces.
 SEEDS = range(4) if numba.config.DISABLE_JIT else range(60)
 RULE_SEEDS = SEEDS[:15]
+OTHER_CHOICES = [(scheme, rules) for scheme in SCHEMES if scheme != "anon_vma" for rules in CHOICES[scheme]]
 
 
-def replay_both(seed, setting="complete", rules=()):
+def replay_both(seed, setting="complete", rules=(), scheme="anon_vma"):
     metadata, options = SETTINGS[setting]
-    both = Lockstep(metadata, rules, **options)
+    both = Lockstep(metadata, rules, scheme=scheme, **options)
     both.feed(*random_rows(seed, 250, file_reclaim=True))
     both.compare_state()
     both.compare_results()
@@ -32,6 +35,12 @@ def test_core_and_model_agree(seed, setting):
 @pytest.mark.parametrize("seed", RULE_SEEDS)
 def test_core_and_model_agree_under_the_rules(seed, rules):
     replay_both(seed, list(SETTINGS)[seed % len(SETTINGS)], rules)
+
+
+@pytest.mark.parametrize(("scheme", "rules"), OTHER_CHOICES)
+@pytest.mark.parametrize("seed", RULE_SEEDS)
+def test_core_and_model_agree_under_the_other_schemes(seed, scheme, rules):
+    replay_both(seed, list(SETTINGS)[seed % len(SETTINGS)], rules, scheme)
 
 
 @pytest.mark.parametrize("seed", RULE_SEEDS)

@@ -19,9 +19,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from anonvma_trace.replay import SCHEMES
+
 from .comparison import Lockstep
 from .narration import statement_of
-from .random_events import ADVICE, FILE_MOTIF_ROWS, FILES, FRAMES, MOTIF_ROWS, PAGE, RULE_SETS, SETTINGS
+from .random_events import ADVICE, CHOICES, FILE_MOTIF_ROWS, FILES, FRAMES, MOTIF_ROWS, PAGE, SETTINGS
 
 STEPS = 10_000
 LOW, HIGH = 16, 64  # pages in use: few, so that everything collides
@@ -76,6 +78,7 @@ class ReplayMachine(RuleBasedStateMachine):
     Nothing ends a range: what unmaps it leaves it to be hit as a hole, or as whatever comes there afterwards.
     """
 
+    scheme = "anon_vma"
     steps = 0  # of all machines of a run
     after = None  # called with the model of each machine at its end
 
@@ -85,13 +88,14 @@ class ReplayMachine(RuleBasedStateMachine):
     @initialize(
         target=ranges,
         setting=st.sampled_from(list(SETTINGS)),
-        rules=st.sampled_from([(), (), *RULE_SETS]),
+        choice=st.integers(0, 9),
         written=st.lists(st.integers(24, 39), max_size=4),
     )
-    def begin(self, setting, rules, written):
+    def begin(self, setting, choice, written):
         metadata, options = SETTINGS[setting]
-        note(f"metadata {setting}, rules {rules}")
-        self.both = Lockstep(metadata, rules, **options)
+        rules = CHOICES[self.scheme][choice % len(CHOICES[self.scheme])]
+        note(f"scheme {self.scheme}, metadata {setting}, rules {rules}")
+        self.both = Lockstep(metadata, rules, scheme=self.scheme, **options)
         self.sound = True
         self.act("mmap", 1, (24, 40), prot=3, flags=0x22)
         for page in written:
@@ -313,9 +317,9 @@ class ReplayMachine(RuleBasedStateMachine):
         return multiple(*(Range(pid, base + 2, base + 6) for pid in pids[:2]))
 
 
-def run_machine(n_examples, rules_each, *, derandomize=False, after=None):
+def run_machine(n_examples, rules_each, *, scheme="anon_vma", derandomize=False, after=None):
     """Let hypothesis run so many machines of at most so many rules; return how many events they sent."""
-    ReplayMachine.steps = 0
+    ReplayMachine.steps, ReplayMachine.scheme = 0, scheme
     ReplayMachine.after = staticmethod(after) if after else None
     run_state_machine_as_test(
         ReplayMachine,
@@ -334,3 +338,9 @@ def run_machine(n_examples, rules_each, *, derandomize=False, after=None):
 @pytest.mark.compiled
 def test_core_and_model_agree_after_every_step():
     assert run_machine(90, 100, derandomize=True) >= STEPS
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "anon_vma"])
+def test_core_and_model_agree_after_every_step_under_the_other_schemes(scheme):
+    assert run_machine(30, 100, scheme=scheme, derandomize=True) >= STEPS // 4

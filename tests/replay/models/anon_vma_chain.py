@@ -45,6 +45,7 @@ class AnonVmaChainReplay(NaiveReplay):
         if v.anon_vma is None:
             near = self.find_mergeable_anon_vma(v)
             v.anon_vma = near or self._allocate_anon_vma(v)
+            self.counts["fault_objects"] += 1 if near else 2
             self._link(v, v.anon_vma, 0, self.reuse_position)
 
     def find_mergeable_anon_vma(self, v):

@@ -72,6 +72,7 @@ class Linux6Replay(AnonVmaChainReplay):
         reusable = [a for a in reversed(original.chain) if a.children < 2 and a.active_vmas == 0]
         if reusable:
             v.anon_vma = reusable[0]
+            self.counts["reused"] += 1
         else:
             v.anon_vma = self._allocate_anon_vma(v)
             self._begin_anon_vma(v.anon_vma, parent=original.anon_vma)
