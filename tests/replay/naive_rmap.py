@@ -262,7 +262,7 @@ class NaiveRmap:
             "anon_vma": anon_vma.id if anon_vma else None,
             "purpose": purpose,
             "mapcount": page.mapcount,
-            "list_length": len(members),
+            "list_length": self.list_length(page),
             "vmas_visited": 0,
             **dict.fromkeys((*MISSES, "hits", "unreachable"), 0),
             "early_stop": False,
@@ -273,7 +273,10 @@ class NaiveRmap:
             row["vmas_visited"] += 1
             miss, v, vpn, pte = self.look_up_member(page, member)
             if miss:
-                row[miss] = row.get(miss, 0) + 1
+                if miss in row:
+                    row[miss] += 1
+                else:
+                    self.counts[miss] += 1  # a kind of this scheme alone
                 continue
             row["hits"] += 1
             row["outcome"] = hit(v, vpn, pte)
@@ -295,6 +298,10 @@ class NaiveRmap:
     def walk_members(self, page):
         """Return all that a walk of the page looks at, in order, if nothing stops it."""
         return list(page.mapping.list)
+
+    def list_length(self, page):
+        """Return how many members the list has to which the page points."""
+        return len(self.walk_members(page))
 
     def look_up_member(self, page, v):
         """Return (kind of miss or None, vma, page number, pte) of the page in one member of the walk."""

@@ -106,6 +106,10 @@ class Linux6Replay(AnonVmaChainReplay):
         covering = [v for v in page.mapping.list if v.pgoff <= page.index < v.index_of(v.end)]
         return sorted(covering, key=lambda v: v.pgoff)
 
+    def list_length(self, page):
+        """Return how many vmas are in the tree, whatever they cover."""
+        return len(page.mapping.list)
+
     def look_up_member(self, page, v):
         vpn = v.start + (page.index - v.pgoff)
         miss, vpn, pte = self._look_up_pte(page, v.mm, vpn)
