@@ -113,18 +113,20 @@ def _is_anonmm(s, anonmm):
 @kernel
 def _validate_ring(s, c, head):
     h = s.rmap.anonmm[head]
-    before, member, n = h.prev, head, 0
+    before, member, n = NULL, head, 0
     while n == 0 or member != head:
         if not _is_anonmm(s, member) or s.rmap.anonmm[member].head != head or c.rmap.anonmm[member].met:
             tell(c, RING_ROW, h.id, member, 0, 0, 0, 0)
             break
         c.rmap.anonmm[member].met = 1
         m = s.rmap.anonmm[member]
-        if m.prev != before:
+        if n > 0 and m.prev != before:
             tell(c, RING_PREV, h.id, m.id, 0, 0, 0, 0)
         before = member
         member = m.next
         n += 1
+    if h.prev != before:
+        tell(c, RING_PREV, h.id, h.id, 0, 0, 0, 0)
     if n != h.n_members:
         tell(c, RING_LENGTH, h.id, 0, 0, 0, h.n_members, n)
     if n < s.glob[0].visited_cap:
