@@ -20,8 +20,10 @@ from .document import Report
 from .html import render_html
 from .markdown import render_markdown
 from .sections import overview
+from .sections.address_space import address_space_section
 from .sections.anon_vma_counts import anon_vma_counts_section
 from .sections.diagnostics import diagnostics_section
+from .sections.family import family_section
 from .sections.file_pages import file_pages_section
 from .sections.locks import locks_section
 from .sections.merge_refusals import merge_refusals_section
@@ -54,6 +56,7 @@ def build_report(
     title: str | None = None,
     generated_at: datetime | None = None,
     tool_version: str | None = None,
+    pid: int | None = None,
 ) -> Report:
     """Return the report of one replay.
 
@@ -67,6 +70,13 @@ def build_report(
         Time that the report gives for itself; by default now, in UTC.
     tool_version : str, optional
         Version that the report names; by default that of this package.
+    pid : int, optional
+        Process whose address space is drawn; by default that whose pages cost most.
+
+    Raises
+    ------
+    UsageError
+        The results hold no vma of process `pid`.
     """
     return Report(
         title=title or overview.default_title(results),
@@ -78,6 +88,8 @@ def build_report(
             reclaim_cost_section(results),
             anon_vma_counts_section(results),
             merge_refusals_section(results),
+            family_section(results),
+            address_space_section(results, pid),
             file_pages_section(results),
             locks_section(results),
             *validation_sections(results),

@@ -1,9 +1,9 @@
-"""`Report`: sections, figures and tables as data. No markup here; html.py and markdown.py add it."""
+"""`Report`: sections, figures and tables as data. No markup here; html.py, markdown.py and charts add it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +96,13 @@ class Table:
         rows = tuple(shown.select(column.name for column in columns).iter_rows())
         return cls(title, tuple(columns), rows, hidden.height, rest, note)
 
+    def brief(self, limit: int = ROW_LIMIT) -> Table:
+        """Return the table cut to its first rows; the others are counted, not summed."""
+        if len(self.rows) <= limit + 1:
+            return self
+        hidden = self.hidden + len(self.rows) - limit
+        return replace(self, rows=self.rows[:limit], hidden=hidden, rest=(None,) * len(self.columns))
+
     def values(self, name: str) -> list[Any]:
         """Return one column's values; KeyError where there is none of that name."""
         for position, column in enumerate(self.columns):
@@ -118,6 +125,11 @@ class BarFigure:
 
     table: Table
     series: tuple[str, ...]
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the rows are bins of one quantity, in order of size."""
+        return self.table.columns[0].name == "bin"
 
     @property
     def bar_position(self) -> int:
@@ -150,7 +162,59 @@ class TimeFigure:
     is_state: bool = False
 
 
-Block = Table | BarFigure | TimeFigure
+@dataclass(frozen=True)
+class FamilyFigure:
+    """Processes as points, each below the one that forked it, and lines where they share something.
+
+    Attributes
+    ----------
+    table : Table
+        One row for each process drawn: `pid`, `comm`, `parent`, then its numbers.
+    links : Table
+        One row for each line: `owner` and `sharer` (pids of `table`), then its numbers.
+    places : tuple of (float, float)
+        Where each row of `table` stands: from the left, 0 to 1, and generations from above.
+    size : str
+        Column of `table` that gives the size of a point.
+    width : str
+        Column of `links` that gives the width of a line.
+    """
+
+    table: Table
+    links: Table
+    places: tuple[tuple[float, float], ...]
+    size: str
+    width: str
+
+
+@dataclass(frozen=True)
+class MapFigure:
+    """An address space over the course of the trace: one rectangle for each vma between two changes.
+
+    Attributes
+    ----------
+    table : Table
+        One row for each rectangle: `from_event`, `to_event`, `kind` (what colours it), then what else is known.
+    heights : tuple of (float, float)
+        Lower and upper edge of each rectangle. The unused parts of an address space have no height.
+    regions : tuple of (float, str)
+        Height and name of the places where unused parts were left out.
+    kinds : tuple of str
+        The values of `kind` in the order of their colours.
+    first_event, last_event : int
+        Ends of the axis.
+    """
+
+    table: Table
+    heights: tuple[tuple[float, float], ...]
+    regions: tuple[tuple[float, str], ...]
+    kinds: tuple[str, ...]
+    first_event: int
+    last_event: int
+
+
+Figure = BarFigure | TimeFigure | FamilyFigure | MapFigure
+Block = Table | Figure
 
 
 @dataclass(frozen=True)
@@ -162,7 +226,7 @@ class Part:
     heading : str
     reading : str
         One or two sentences, computed from the data: what this tells you.
-    blocks : tuple of Table, BarFigure or TimeFigure
+    blocks : tuple of Table or figures
     explanation : str
         What is counted and how, for someone who meets it for the first time.
     """

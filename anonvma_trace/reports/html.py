@@ -2,24 +2,90 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
-from .document import BarFigure, Report, Table, TimeFigure
-from .figures import bar_svgs, time_svg
+from .document import BarFigure, Block, Figure, Report, Section, Table, TimeFigure
 from .numbers import NUMERIC_KINDS, format_value
+from .vega_bundle import vega_bundle
 
 # Class of report.css for columns of text that would be squeezed to one word a line.
-_TEXT_WIDTHS = {"meaning": "w", "message": "w", "name": "t", "comm": "p"}
+_TEXT_WIDTHS = {"meaning": "w", "message": "w", "name": "t", "comm": "p", "file": "t"}
+_OPEN_UP_TO = 26  # rows of a table beside a chart that are shown unasked
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the template of a page gets beside its own text.
+
+    Attributes
+    ----------
+    charts : dict of str to dict
+        Vega-Lite of each figure that has anything to draw, by the id of its element.
+    chart_ids : dict of int to str
+        The same ids by the identity of the figure.
+    themes : dict of str to dict
+        Vega-Lite's ``config`` for light and for dark.
+    """
+
+    charts: dict[str, Any]
+    chart_ids: dict[int, str]
+    themes: dict[str, Any]
+
+    @property
+    def data(self) -> Markup:
+        """Charts and themes as JSON that cannot end the element in which it stands."""
+        return json_in_html({"charts": self.charts, "themes": self.themes})
 
 
 def render_html(report: Report) -> str:
-    """Return the report as HTML: styles and figures inside, no script, nothing loaded from anywhere.
+    """Return the report as HTML: styles, scripts and data inside, nothing loaded from anywhere.
 
-    Every text of the trace (names of processes, files, messages) is escaped.
+    Every text of the trace (names of processes, files, messages) is escaped, in text and in data.
     """
-    return _template().render(report=report)
+    return _template().render(report=report, page=page_of(report.sections), bundle=Markup(vega_bundle()))
+
+
+def page_of(sections: Sequence[Section]) -> Page:
+    """Return the charts of all figures of these sections."""
+    from .charts import specification  # altair takes a second to import
+    from .charts.theme import DARK, LIGHT
+
+    figures = [figure for figure in _figures(sections) if _has_something(figure)]
+    ids = {id(figure): f"chart-{number}" for number, figure in enumerate(figures, start=1)}
+    charts = {ids[id(figure)]: specification(figure) for figure in figures}
+    return Page(charts, ids, {"light": LIGHT, "dark": DARK})
+
+
+def json_in_html(value: Any) -> Markup:
+    """Return JSON for a script element: no character in it can end the element or begin a comment."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=float)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _figures(sections: Sequence[Section]) -> Iterable[Figure]:
+    for section in sections:
+        for part in section.parts:
+            yield from (block for block in part.blocks if not isinstance(block, Table))
+
+
+def _has_something(figure: Figure) -> bool:
+    if isinstance(figure, BarFigure):
+        return any(any(figure.table.values(name)) for name in figure.series)
+    if isinstance(figure, TimeFigure):
+        return any(figure.table.values(figure.series))
+    return bool(figure.table.rows)
+
+
+def _is_open(block: Block) -> bool:
+    """Whether the numbers of a figure say more than the figure: rankings, not bins."""
+    return isinstance(block, BarFigure) and not block.is_distribution and len(block.table.rows) <= _OPEN_UP_TO
 
 
 @cache
@@ -34,14 +100,10 @@ def _template() -> Template:
     environment.filters["cell"] = format_value
     environment.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M %Z}".strip()
     environment.globals.update(
-        bar_svgs=bar_svgs,
-        time_svg=time_svg,
         numeric_kinds=NUMERIC_KINDS,
-        block_kind=_block_kind,
+        is_table=lambda block: isinstance(block, Table),
+        is_open=_is_open,
+        identity=id,
         text_widths=_TEXT_WIDTHS,
     )
     return environment.get_template("report.html.j2")
-
-
-def _block_kind(block: Table | BarFigure | TimeFigure) -> str:
-    return {Table: "table", BarFigure: "bars", TimeFigure: "time"}[type(block)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from .document import BarFigure, Column, Report, Table, TimeFigure
+from .document import BarFigure, Block, Column, Report, Table, TimeFigure
 from .numbers import NUMERIC_KINDS, format_value
 
 BAR_WIDTH = 20  # characters of the longest bar
+LONGEST = 40  # rows of a table: the page has all that its figure draws, a mail has not
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SERIES = "█░"  # the first series of a bar, the second
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#!]|(?<![^\W_])_|_(?![^\W_])")
@@ -66,9 +67,9 @@ def escape_text(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", visible)
 
 
-def _block_lines(block: Table | BarFigure | TimeFigure, bar_width: int) -> list[str]:
-    table = block if isinstance(block, Table) else block.table
-    bars = None if isinstance(block, Table) else _text_bars(block, bar_width)
+def _block_lines(block: Block, bar_width: int) -> list[str]:
+    table = (block if isinstance(block, Table) else block.table).brief(LONGEST)
+    bars = _text_bars(block, bar_width) if isinstance(block, BarFigure | TimeFigure) else None
     position = block.bar_position if isinstance(block, BarFigure) else len(table.columns)
     lines = [f"**{escape_text(table.title)}**", "", *_table_lines(table, bars, position)]
     if isinstance(block, BarFigure) and len(block.series) > 1:

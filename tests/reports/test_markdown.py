@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from anonvma_trace.reports import build_report, render_markdown
-from anonvma_trace.reports.markdown import escape_text, text_bar
+from anonvma_trace.reports.markdown import LONGEST, escape_text, text_bar
 
 from .hand_made import HOSTILE, empty_results, hand_made_results, hand_made_summary
 from .written_tables import expected_tables, tables_of_markdown, tags_and_text
@@ -20,7 +20,7 @@ def text():
 
 
 def test_every_number_of_the_report_stands_in_the_text(text):
-    assert tables_of_markdown(text) == expected_tables(build_report(hand_made_results()))
+    assert tables_of_markdown(text) == expected_tables(build_report(hand_made_results()), LONGEST)
 
 
 def test_readings_and_findings_stand_in_the_text(text):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 from markdown_it import MarkdownIt
 
@@ -48,9 +51,10 @@ def tables_of_markdown(markdown: str) -> list[list[list[str]]]:
     return tables_of_html(MarkdownIt("commonmark").enable("table").render(markdown))
 
 
-def expected_tables(report: Report) -> list[list[list[str]]]:
-    """Return the cells that a written report must have."""
-    return [_expected(table) for table in report.tables()]
+def expected_tables(report: Report, longest: int | None = None) -> list[list[list[str]]]:
+    """Return the cells that a written report must have, tables cut to `longest` rows if they have more."""
+    tables = report.tables()
+    return [_expected(table if longest is None else table.brief(longest)) for table in tables]
 
 
 def _expected(table: Table) -> list[list[str]]:
@@ -71,16 +75,31 @@ def _without_bars(row: list[str]) -> list[str]:
     return [cell for cell in row if cell and not set(cell) <= BAR_CHARACTERS]
 
 
+def without_vega(html: str) -> str:
+    """Return a page without the script that is not ours, which names schemas and standards by their addresses."""
+    before, rest = html.split('<script id="vega">', 1) if '<script id="vega">' in html else (html, "")
+    return before + rest.split("</script>", 1)[-1]
+
+
+def charts_of_html(html: str) -> dict[str, dict[str, Any]]:
+    """Return the specifications of all charts of a page, by the id of their place."""
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)
+    return json.loads(data)["charts"]
+
+
 class _TextReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: set[str] = set()
+        self.scripts: list[str | None] = []
         self.texts: list[str] = []
         self._skip = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        self._skip = tag == "style"
+        if tag == "script":
+            self.scripts.append(dict(attrs).get("id"))
+        self._skip = tag in ("style", "script")
 
     def handle_endtag(self, tag: str) -> None:
         self._skip = False
@@ -95,3 +114,10 @@ def tags_and_text(html: str) -> tuple[set[str], str]:
     reader = _TextReader()
     reader.feed(html)
     return reader.tags, "".join(reader.texts)
+
+
+def script_ids(html: str) -> list[str | None]:
+    """Return the ids of all script elements of a page, None for one without."""
+    reader = _TextReader()
+    reader.feed(html)
+    return reader.scripts
