@@ -103,6 +103,7 @@ def _template() -> Template:
         numeric_kinds=NUMERIC_KINDS,
         is_table=lambda block: isinstance(block, Table),
         is_open=_is_open,
+        open_up_to=_OPEN_UP_TO,
         identity=id,
         text_widths=_TEXT_WIDTHS,
     )

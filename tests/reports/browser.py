@@ -91,6 +91,7 @@ class Page:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._ask(f"{domain}.enable")
+        self._ask("Performance.enable", timeDomain="threadTicks")
         scheme = "dark" if self._dark else "light"
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.resize(*self._size)
@@ -134,6 +135,21 @@ class Page:
             if time.monotonic() > end:
                 raise BrowserError(f"still not true after {seconds} s: {condition}; console: {self.console}")
             time.sleep(0.05)
+
+    def seconds_at_work(self) -> float:
+        """Return the processor time that the page's thread has taken so far."""
+        metrics = {each["name"]: each["value"] for each in self._ask("Performance.getMetrics")["metrics"]}
+        return metrics["TaskDuration"]
+
+    def point_at(self, selector: str) -> None:
+        """Move the pointer to the middle of an element."""
+        x, y = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'});"
+            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for nearby in (1, 0):
+            self._ask("Input.dispatchMouseEvent", type="mouseMoved", x=x + nearby, y=y)
 
     def screenshot(self, path: Path, *, of: str | None = None) -> None:
         """Write what the window shows as PNG, or all of the element that a selector names."""

@@ -123,6 +123,18 @@ PROCESSES = [
 # anon_vma, pid, vmas_peak, pages_peak
 MEMBERS = [(1, 100, 2, 1_200), (1, 200, 2, 3), (2, 100, 1, 7), (4, 300, 2, 3), (5, 300, 17, 33)]
 
+# vma, pid, start, end, prot, flags, pgoff, file, anon_vma, from_event, to_event
+VMA_SPANS = [
+    (1, 100, 0x10000, 0x14000, 3, "VM_READ|VM_WRITE", 0x10, None, None, 1, 1_009),
+    (1, 100, 0x10000, 0x14000, 3, "VM_READ|VM_WRITE", 0x10, None, 1, 1_010, EVENTS),
+    (2, 100, 0x20000, 0x21000, 3, "VM_READ|VM_WRITE", 0x20, None, 2, 1_020, 2_019),
+    (3, 100, 0x7F0000001000, 0x7F0000002000, 5, "VM_READ|VM_EXEC", 7, HOSTILE, None, 10, EVENTS),
+    (4, 200, 0x10000, 0x14000, 3, "VM_READ|VM_WRITE", 0x10, None, 1, 500, 90_000),
+    (5, 300, 0x40000, 0x41000, 3, "VM_READ|VM_WRITE", 0x40, None, 5, 1_050, EVENTS),
+    (6, 300, 0x50000, 0x58000, 1, "VM_READ", 0, "/lib/a", None, 600, EVENTS),
+    (7, 300, 0x58000, 0x59000, 3, "VM_READ|VM_WRITE", 8, "/lib/a", 4, 1_040, 31_039),
+]
+
 # severity, event, line, code, message
 DIAGNOSTICS = [
     ("finding", 90_000, None, "unreachable-page", "the walk of page 0x40000 of pid 300 missed 1 mapping"),
@@ -141,6 +153,7 @@ def hand_made_results(**changes: Any) -> ResultTables:
         "timeline": TIMELINE,
         "processes": PROCESSES,
         "members": MEMBERS,
+        "vma_spans": VMA_SPANS,
         "diagnostics": DIAGNOSTICS,
     }
     summary = changes.pop("summary", None) or hand_made_summary()

@@ -15,7 +15,7 @@ from ..document import BarFigure, FamilyFigure, Figure, MapFigure, TimeFigure
 from .address_map import map_chart
 from .bars import bar_chart
 from .family import family_chart
-from .fields import AnyChart
+from .fields import AnyChart, Drawing
 from .over_time import time_chart
 from .theme import LIGHT
 
@@ -32,32 +32,25 @@ def chart_of(figure: Figure, *, config: dict[str, Any] | None = None) -> AnyChar
     config : dict, optional
         Vega-Lite's ``config``: colours and fonts; by default those of the report on white.
     """
-    with debug_mode(
-        False
-    ):  # altair would check every object against the schema, which takes most of the time
-        chart = _plain(figure)
+    # Unasked, altair checks every object against the schema as it is made, which takes most of the time.
+    with debug_mode(False):
+        chart, datasets = _drawn(figure)
         chart.config = alt.Config(**(LIGHT if config is None else config))
+        chart.datasets = datasets
     return chart
 
 
 def specification(figure: Figure) -> dict[str, Any]:
     """Return a figure in Vega-Lite, without colours: the page adds those of its light or dark theme."""
     with debug_mode(False):
-        specification = _plain(figure).to_dict(validate=False)
+        chart, datasets = _drawn(figure)
+        specification = chart.to_dict(validate=False)
     for key in ("$schema", "config"):  # an address on the network; altair's own sizes
         specification.pop(key, None)
-    return specification
+    return specification | {"datasets": datasets}
 
 
-def _plain(figure: Figure) -> AnyChart:
-    chart = _drawn(figure)
-    chart.autosize = alt.AutoSizeParams(
-        type="fit-x", contains="padding"
-    )  # as wide as its place, as high as it needs
-    return chart
-
-
-def _drawn(figure: Figure) -> AnyChart:
+def _drawn(figure: Figure) -> Drawing:
     if isinstance(figure, BarFigure):
         return bar_chart(figure)
     if isinstance(figure, TimeFigure):

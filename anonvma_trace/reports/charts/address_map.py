@@ -7,7 +7,7 @@ import json
 import altair as alt
 
 from ..document import MapFigure
-from .fields import AnyChart, measure, rows_as_data, tooltips
+from .fields import Drawing, drawing, drawn_from, measure, rows_as_data, tooltips
 from .over_time import event_axis, zooming
 
 _PIXELS = (240, 620)  # least and greatest height
@@ -15,7 +15,7 @@ _PIXELS_PER_UNIT = 2.2
 _LABEL_DISTANCE = 13  # pixels between two addresses
 
 
-def map_chart(figure: MapFigure) -> AnyChart:
+def map_chart(figure: MapFigure) -> Drawing:
     """Return one rectangle for each vma between two changes, and the addresses beside unused parts."""
     top = max((high for _, high in figure.heights), default=1)
     pixels = min(max(round(top * _PIXELS_PER_UNIT), _PIXELS[0]), _PIXELS[1])
@@ -29,8 +29,8 @@ def map_chart(figure: MapFigure) -> AnyChart:
     marks = _apart(figure, top, pixels)
     y = alt.Y(**measure("low_"), scale=scale, axis=_address_axis(marks))
     x = event_axis(figure.first_event, figure.last_event)
-    return (
-        alt.Chart(alt.InlineData(values=data))
+    rectangles = (
+        drawn_from()
         .mark_rect(clip=True)
         .encode(
             x=x,
@@ -41,13 +41,13 @@ def map_chart(figure: MapFigure) -> AnyChart:
                 field="kind",
                 type="nominal",
                 scale=alt.Scale(domain=list(figure.kinds)),
-                legend=alt.Legend(columns=2),
+                legend=alt.Legend(columns={"expr": "width < 440 ? 1 : 2"}),
             ),
             tooltip=tooltips(figure.table),
         )
         .add_params(zooming())
-        .properties(width="container", height=pixels)
     )
+    return drawing(rectangles, pixels, rows=data)
 
 
 def _address_axis(marks: list[tuple[float, str]]) -> alt.Axis:

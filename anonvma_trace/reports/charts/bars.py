@@ -5,14 +5,14 @@ from __future__ import annotations
 import altair as alt
 
 from ..document import BarFigure
-from .fields import AnyChart, measure, row_labels, rows_as_data, tooltips
+from .fields import AnyChart, Drawing, drawing, drawn_from, measure, row_labels, rows_as_data, tooltips
 
 STEP = 22  # pixels of one horizontal bar with its gap
 UPRIGHT_HEIGHT = 180
 _ROOM = 1.18  # the longest bar ends where its number still fits beside it
 
 
-def bar_chart(figure: BarFigure) -> AnyChart:
+def bar_chart(figure: BarFigure) -> Drawing:
     """Return the bars of a figure, each with its number, its parts in the order of the series."""
     labels = row_labels(figure.table)
     totals = [
@@ -20,8 +20,9 @@ def bar_chart(figure: BarFigure) -> AnyChart:
     ]
     data = rows_as_data(figure.table, label_=labels, total_=totals)
     parts = {column.name: column.label for column in figure.table.columns if column.name in figure.series}
-    base = alt.Chart(alt.InlineData(values=data)).properties(width="container")
-    return _upright(base, figure, totals) if figure.is_distribution else _lying(base, figure, totals, parts)
+    if figure.is_distribution:
+        return drawing(_upright(drawn_from(), figure, totals), UPRIGHT_HEIGHT, rows=data)
+    return drawing(_lying(drawn_from(), figure, totals, parts), STEP * len(totals), rows=data)
 
 
 def _lying(base: alt.Chart, figure: BarFigure, totals: list[float], parts: dict[str, str]) -> AnyChart:
@@ -56,7 +57,7 @@ def _lying(base: alt.Chart, figure: BarFigure, totals: list[float], parts: dict[
         y=y,
         text=alt.Text(field="total_", type="quantitative", format=","),
     )
-    return alt.layer(bars, numbers).properties(width="container", height=STEP * len(totals))
+    return alt.layer(bars, numbers)
 
 
 def _names_of(parts: dict[str, str]) -> str:
@@ -89,4 +90,4 @@ def _upright(base: alt.Chart, figure: BarFigure, totals: list[float]) -> AnyChar
             text=alt.Text(field="total_", type="quantitative", format=","),
         )
     )
-    return alt.layer(bars, numbers).properties(width="container", height=UPRIGHT_HEIGHT)
+    return alt.layer(bars, numbers)

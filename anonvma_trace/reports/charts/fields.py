@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 
@@ -12,32 +12,70 @@ from ..numbers import format_value
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
+class Drawing(NamedTuple):
+    """A chart and its rows, apart: within the chart altair would copy them again and again.
+
+    Attributes
+    ----------
+    chart : Chart or LayerChart
+        Names its rows only.
+    datasets : dict of str to list of dict
+        Rows by name.
+    """
+
+    chart: AnyChart
+    datasets: dict[str, list[dict[str, Any]]]
+
+
 def rows_as_data(table: Table, **more: list[Any]) -> list[dict[str, Any]]:
     """Return the rows of a table as data of a chart.
 
-    A count stays a number, which the chart draws; everything else is text as the table writes it. Further columns
-    are given as lists, one value for each row.
+    A count stays a number, which the chart draws; everything else is text as the table writes it, and so are counts
+    of which some are undefined. Further columns are given as lists, one value for each row.
     """
+    numbers = _numbers(table)
     data = []
     for number, row in enumerate(table.rows):
         values = {
-            column.name: value
-            if column.kind == "count" and value is not None
-            else format_value(value, column.kind)
+            column.name: value if column.name in numbers else format_value(value, column.kind)
             for column, value in zip(table.columns, row, strict=True)
         }
         data.append(values | {name: listed[number] for name, listed in more.items()})
     return data
 
 
+def drawn_from(name: str = "rows") -> alt.Chart:
+    """Return an empty chart of the rows of that name, which `Drawing.datasets` holds."""
+    return alt.Chart(alt.NamedData(name=name))
+
+
+def drawing(chart: AnyChart, height: int, **datasets: list[dict[str, Any]]) -> Drawing:
+    """Return the whole: as wide as its place, so many pixels high."""
+    # Set one by one: `properties` would copy and check the chart.
+    chart.width, chart.height = "container", height
+    chart.autosize = alt.AutoSizeParams(type="fit-x", contains="padding")
+    return Drawing(chart, datasets)
+
+
 def tooltips(table: Table) -> list[alt.Tooltip]:
     """Return a line of the tooltip for each column of a table; long explanations are left to the table."""
-    return [_tooltip(column) for column in table.columns if column.name not in ("meaning", "picture")]
+    numbers = _numbers(table)
+    shown = [column for column in table.columns if column.name not in ("meaning", "picture")]
+    return [_tooltip(column, column.name in numbers) for column in shown]
 
 
-def _tooltip(column: Column) -> alt.Tooltip:
+def _numbers(table: Table) -> set[str]:
+    """Return the columns whose values all stay numbers."""
+    return {
+        column.name
+        for at, column in enumerate(table.columns)
+        if column.kind == "count" and all(row[at] is not None for row in table.rows)
+    }
+
+
+def _tooltip(column: Column, is_number: bool) -> alt.Tooltip:
     title = f"{column.label}, {column.unit}" if column.unit else column.label
-    if column.kind == "count":
+    if is_number:
         return alt.Tooltip(field=column.name, title=title, type="quantitative", format=",")
     return alt.Tooltip(field=column.name, title=title, type="nominal")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 
 from ..document import TimeFigure
-from .fields import AnyChart, measure, rows_as_data, tooltips
+from .fields import Drawing, drawing, drawn_from, measure, rows_as_data, tooltips
 
 HEIGHT = 180
 # Without a key the wheel scrolls the page, as everywhere else.
@@ -26,14 +26,13 @@ def zooming() -> alt.Parameter:
     return alt.selection_interval(bind="scales", encodings=["x"], zoom=ZOOM)
 
 
-def time_chart(figure: TimeFigure) -> AnyChart:
+def time_chart(figure: TimeFigure) -> Drawing:
     """Return a figure over the trace, with a line that follows the pointer."""
     column = next(column for column in figure.table.columns if column.name == figure.series)
     starts, ends = figure.table.values("from_event"), figure.table.values("to_event")
     if figure.is_state:  # a level holds until the next bin says otherwise
         ends = [*(start - 1 for start in starts[1:]), figure.last_event][: len(starts)]
     data = rows_as_data(figure.table, until_=[end + 1 for end in ends])
-    base = alt.Chart(alt.InlineData(values=data)).properties(width="container", height=HEIGHT)
     label = f"{column.label}, {column.unit}" if column.unit else column.label
     y = alt.Y(
         **measure(figure.series, label),
@@ -43,15 +42,17 @@ def time_chart(figure: TimeFigure) -> AnyChart:
     x = event_axis(figure.first_event, max(figure.last_event, figure.first_event))
     tooltip = tooltips(figure.table)
     look = {"fillOpacity": 0.3} if figure.is_state else {"binSpacing": 1}
-    shown = base.mark_bar(clip=True, **look).encode(
-        x=x, x2=alt.X2(field="until_"), y=y, y2=alt.Y2(datum=0), tooltip=tooltip
+    shown = (
+        drawn_from()
+        .mark_bar(clip=True, **look)
+        .encode(x=x, x2=alt.X2(field="until_"), y=y, y2=alt.Y2Datum(0), tooltip=tooltip)
     )
     layers = [shown.add_params(zooming())]
+    datasets = {"rows": data}
     if figure.is_state and data:
         edge = [{"from_event": row["from_event"], figure.series: row[figure.series]} for row in data]
         edge.append({"from_event": ends[-1] + 1, figure.series: data[-1][figure.series]})
-        line = alt.Chart(alt.InlineData(values=edge)).mark_line(
-            interpolate="step-after", strokeWidth=2, clip=True
-        )
+        line = drawn_from("edge").mark_line(interpolate="step-after", strokeWidth=2, clip=True)
         layers.append(line.encode(x=x, y=y))
-    return alt.layer(*layers).properties(width="container", height=HEIGHT)
+        datasets["edge"] = edge
+    return drawing(alt.layer(*layers), HEIGHT, **datasets)

@@ -73,7 +73,7 @@
     const rows = [...table.tBodies[0].rows];
     let count = 0;
     for (const row of rows) {
-      const content = row.textContent.toLowerCase();
+      const content = [...row.cells].map((cell) => cell.textContent.toLowerCase()).join("\n");
       row.hidden = !words.every((word) => content.includes(word));
       if (!row.hidden) count += 1;
     }
