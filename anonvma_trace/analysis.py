@@ -16,7 +16,7 @@ from .parsers import open_trace
 from .parsers.slab_recording import is_slab_recording, read_slab_recording
 from .replay import check_choice, run_replay
 from .replay.marks import Watchers
-from .reports import write_report
+from .reports import build_report, write_report
 from .result_tables import ResultTables
 from .slab_validation import SlabValidation
 from .table_sinks import TablesInMemory, TablesOnDisk, save_results
@@ -142,17 +142,25 @@ class Replay(ResultTables):
         """
         save_results(self, directory)
 
-    def report(self, path: str | Path) -> None:
+    def report(self, path: str | Path, *, pid: int | None = None, svg: bool = False) -> None:
         """Write a report, HTML or Markdown by the suffix of `path` (``.html`` or ``.md``).
+
+        Parameters
+        ----------
+        path : str or Path
+        pid : int, optional
+            Process whose address space is drawn; by default that whose pages cost most.
+        svg : bool, optional
+            With Markdown: figures as SVG files beside it instead of as text.
 
         Raises
         ------
         UsageError
-            Another suffix.
+            Another suffix, `svg` with HTML, or no vma of process `pid`.
         OutputError
             The file cannot be written.
         """
-        write_report(self, path)
+        write_report(build_report(self, pid=pid), path, svg=svg)
 
     def __repr__(self) -> str:
         trace = self.summary["trace"]

@@ -311,6 +311,21 @@ def report(
             show_default=False,
         ),
     ] = None,
+    pid: Annotated[
+        int | None,
+        typer.Option(
+            "--pid",
+            metavar="PID",
+            help="Process whose address space is drawn.  [default: the dearest]",
+            show_default=False,
+        ),
+    ] = None,
+    svg: Annotated[
+        bool,
+        typer.Option(
+            "--svg", help="With FILE.md: charts as SVG files in FILE.figures instead of bars of text."
+        ),
+    ] = False,
     maps: MapsOption = None,
     format: FormatOption = None,
     scenario: ScenarioOption = None,
@@ -329,14 +344,16 @@ def report(
         from . import console
         from .analysis import Replay
 
-        Replay.from_tables(Replay.load(traces[0])).report(output)
+        Replay.from_tables(Replay.load(traces[0])).report(output, pid=pid, svg=svg)
         console.print_message(f"wrote {output}")
         return DONE
     trace = _open(traces, maps, format, scenario)
     from . import console
 
     with TemporaryDirectory(prefix="anonvma-trace-") as directory:  # tables may be larger than memory
-        _replay(trace, scheme, rule, options, detail=detail, jobs=jobs, save=directory).report(output)
+        _replay(trace, scheme, rule, options, detail=detail, jobs=jobs, save=directory).report(
+            output, pid=pid, svg=svg
+        )
     console.print_message(f"wrote {output}")
     return _finish(trace)
 

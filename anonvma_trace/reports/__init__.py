@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from .. import __version__
 from ..comparison_tables import ComparisonTables
@@ -46,8 +47,6 @@ __all__ = [
     "render_markdown",
     "write_report",
 ]
-
-_RENDERERS = {".html": render_html, ".md": render_markdown}
 
 
 def build_report(
@@ -121,10 +120,10 @@ def build_comparison_report(
     )
 
 
-def write_report(report: Report | ResultTables, path: str | Path) -> None:
+def write_report(report: Report | ResultTables, path: str | Path, *, svg: bool = False) -> None:
     """Write a report as HTML or Markdown, as the suffix of `path` says (``.html`` or ``.md``).
 
-    The file is written under a temporary name and then renamed, so that it is never half there.
+    Each file is written under a temporary name and then renamed, so that it is never half there.
 
     Parameters
     ----------
@@ -132,24 +131,59 @@ def write_report(report: Report | ResultTables, path: str | Path) -> None:
         A report, or the results of which to build one with all defaults.
     path : str or Path
         File to write; one that exists is replaced.
+    svg : bool, optional
+        With Markdown: draw the figures as SVG files into the folder ``NAME.figures`` beside it, instead of as text.
 
     Raises
     ------
     UsageError
-        The suffix is another one.
+        The suffix is another one, or `svg` with HTML.
     OutputError
         The file cannot be written.
     """
     path = Path(path)
-    render = _RENDERERS.get(path.suffix.lower())
-    if render is None:
+    suffix = path.suffix.lower()
+    if suffix not in (".html", ".md"):
         raise UsageError(
             str(path),
             expected="a file name that ends in .html or .md",
             found=f"the suffix '{path.suffix}'" if path.suffix else "no suffix",
             hint="the suffix chooses the form of the report",
         )
-    text = render(report if isinstance(report, Report) else build_report(report))
+    if svg and suffix != ".md":
+        raise UsageError(
+            str(path),
+            expected="a report named FILE.md beside which SVG files can stand",
+            found="an HTML report, which holds its charts",
+            hint="leave out --svg, or write FILE.md",
+        )
+    whole = report if isinstance(report, Report) else build_report(report)
+    if suffix == ".html":
+        write_text(path, render_html(whole))
+    else:
+        pictures = _write_pictures(whole, path) if svg else {}
+        write_text(path, render_markdown(whole, pictures=pictures))
+
+
+def _write_pictures(report: Report, path: Path) -> dict[int, str]:
+    """Write the figures beside a Markdown report; return where each is, by its identity."""
+    from .charts.svg import svg_of  # altair and vl-convert take a second to import
+
+    directory = path.with_name(f"{path.stem}.figures")
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _not_writable(directory, error) from error
+    pictures = {}
+    for number, figure in enumerate(report.figures(), start=1):
+        name = f"{number:02}.svg"
+        write_text(directory / name, svg_of(figure))
+        pictures[id(figure)] = f"{quote(directory.name)}/{name}"
+    return pictures
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it; `OutputError` if it cannot be written."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -157,9 +191,13 @@ def write_report(report: Report | ResultTables, path: str | Path) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise OutputError(
-            str(path),
-            expected="a file that can be written",
-            found=error.strerror or str(error),
-            hint="choose another place, or make its directory first",
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        str(path),
+        expected="a file that can be written",
+        found=error.strerror or str(error),
+        hint="choose another place, or make its directory first",
+    )

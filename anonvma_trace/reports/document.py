@@ -127,6 +127,11 @@ class BarFigure:
     series: tuple[str, ...]
 
     @property
+    def has_shapes(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(any(self.table.values(name)) for name in self.series)
+
+    @property
     def is_distribution(self) -> bool:
         """Whether the rows are bins of one quantity, in order of size."""
         return self.table.columns[0].name == "bin"
@@ -161,6 +166,11 @@ class TimeFigure:
     last_event: int
     is_state: bool = False
 
+    @property
+    def has_shapes(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(self.table.values(self.series))
+
 
 @dataclass(frozen=True)
 class FamilyFigure:
@@ -185,6 +195,11 @@ class FamilyFigure:
     places: tuple[tuple[float, float], ...]
     size: str
     width: str
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self.table.rows)
 
 
 @dataclass(frozen=True)
@@ -211,6 +226,11 @@ class MapFigure:
     kinds: tuple[str, ...]
     first_event: int
     last_event: int
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self.table.rows)
 
 
 Figure = BarFigure | TimeFigure | FamilyFigure | MapFigure
@@ -324,5 +344,11 @@ class Report:
 
     def tables(self) -> list[Table]:
         """Return every table of the report in reading order, those of figures included."""
-        blocks = [block for section in self.sections for part in section.parts for block in part.blocks]
-        return [block if isinstance(block, Table) else block.table for block in blocks]
+        return [block if isinstance(block, Table) else block.table for block in self._blocks()]
+
+    def figures(self) -> list[Figure]:
+        """Return every figure of the report that has anything to draw, in reading order."""
+        return [block for block in self._blocks() if not isinstance(block, Table) and block.has_shapes]
+
+    def _blocks(self) -> list[Block]:
+        return [block for section in self.sections for part in section.parts for block in part.blocks]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from .document import BarFigure, Block, Figure, Report, Section, Table, TimeFigure
+from .document import BarFigure, Block, Figure, Report, Table
 from .numbers import NUMERIC_KINDS, format_value
 from .vega_bundle import vega_bundle
 
@@ -49,15 +49,14 @@ def render_html(report: Report) -> str:
 
     Every text of the trace (names of processes, files, messages) is escaped, in text and in data.
     """
-    return _template().render(report=report, page=page_of(report.sections), bundle=Markup(vega_bundle()))
+    return _template().render(report=report, page=page_of(report.figures()), bundle=Markup(vega_bundle()))
 
 
-def page_of(sections: Sequence[Section]) -> Page:
-    """Return the charts of all figures of these sections."""
+def page_of(figures: Sequence[Figure]) -> Page:
+    """Return the charts of these figures."""
     from .charts import specification  # altair takes a second to import
     from .charts.theme import DARK, LIGHT
 
-    figures = [figure for figure in _figures(sections) if _has_something(figure)]
     ids = {id(figure): f"chart-{number}" for number, figure in enumerate(figures, start=1)}
     charts = {ids[id(figure)]: specification(figure) for figure in figures}
     return Page(charts, ids, {"light": LIGHT, "dark": DARK})
@@ -67,20 +66,6 @@ def json_in_html(value: Any) -> Markup:
     """Return JSON for a script element: no character in it can end the element or begin a comment."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=float)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _figures(sections: Sequence[Section]) -> Iterable[Figure]:
-    for section in sections:
-        for part in section.parts:
-            yield from (block for block in part.blocks if not isinstance(block, Table))
-
-
-def _has_something(figure: Figure) -> bool:
-    if isinstance(figure, BarFigure):
-        return any(any(figure.table.values(name)) for name in figure.series)
-    if isinstance(figure, TimeFigure):
-        return any(figure.table.values(figure.series))
-    return bool(figure.table.rows)
 
 
 def _is_open(block: Block) -> bool:

@@ -1,8 +1,9 @@
-"""A `Report` as Markdown that fits a mail: the same numbers, figures as text, no further file."""
+"""A `Report` as Markdown: the same numbers, figures as text that fits a mail, or as pictures beside it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from .document import BarFigure, Block, Column, Report, Table, TimeFigure
 from .numbers import NUMERIC_KINDS, format_value
@@ -14,7 +15,9 @@ _SERIES = "█░"  # the first series of a bar, the second
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#!]|(?<![^\W_])_|_(?![^\W_])")
 
 
-def render_markdown(report: Report, *, bar_width: int = BAR_WIDTH) -> str:
+def render_markdown(
+    report: Report, *, bar_width: int = BAR_WIDTH, pictures: Mapping[int, str] | None = None
+) -> str:
     """Return the report as Markdown (GitHub's tables), readable as plain text too.
 
     Parameters
@@ -22,7 +25,11 @@ def render_markdown(report: Report, *, bar_width: int = BAR_WIDTH) -> str:
     report : Report
     bar_width : int, optional
         Characters of the longest bar of a figure.
+    pictures : mapping of int to str, optional
+        Where the picture of a figure is, seen from the document, by the identity of the figure; a figure that has one
+        has no bars of text.
     """
+    pictures = pictures or {}
     lines = [f"# {escape_text(report.title)}", ""]
     lines += [f"- {escape_text(label)}: {escape_text(text)}" for label, text in report.facts]
     if report.notices:
@@ -43,7 +50,7 @@ def render_markdown(report: Report, *, bar_width: int = BAR_WIDTH) -> str:
         for part in section.parts:
             lines += ["", f"### {escape_text(part.heading)}", "", escape_text(part.reading)]
             for block in part.blocks:
-                lines += ["", *_block_lines(block, bar_width)]
+                lines += ["", *_block_lines(block, bar_width, pictures.get(id(block)))]
             if part.explanation:
                 lines += ["", escape_text(part.explanation)]
     made = f"Made {report.generated_at:%Y-%m-%d %H:%M %Z}".strip()
@@ -67,12 +74,17 @@ def escape_text(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", visible)
 
 
-def _block_lines(block: Block, bar_width: int) -> list[str]:
+def _block_lines(block: Block, bar_width: int, picture: str | None) -> list[str]:
     table = (block if isinstance(block, Table) else block.table).brief(LONGEST)
-    bars = _text_bars(block, bar_width) if isinstance(block, BarFigure | TimeFigure) else None
+    bars = None
+    if picture is None and isinstance(block, BarFigure | TimeFigure):
+        bars = _text_bars(block, bar_width)
     position = block.bar_position if isinstance(block, BarFigure) else len(table.columns)
-    lines = [f"**{escape_text(table.title)}**", "", *_table_lines(table, bars, position)]
-    if isinstance(block, BarFigure) and len(block.series) > 1:
+    lines = [f"**{escape_text(table.title)}**", ""]
+    if picture is not None:
+        lines += [f"![{escape_text(table.title)}]({picture})", ""]
+    lines += _table_lines(table, bars, position)
+    if isinstance(block, BarFigure) and len(block.series) > 1 and bars is not None:
         labels = {column.name: column.label for column in table.columns}
         keys = ", ".join(f"{char} {labels[name]}" for char, name in zip(_SERIES, block.series, strict=True))
         lines += ["", escape_text(f"Bars: {keys}.")]

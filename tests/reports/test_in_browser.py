@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pytest
 from anonvma_trace import replay_trace
 from anonvma_trace.reports import build_report, render_html, write_report
 from anonvma_trace.reports.vega_bundle import vega_bundle
+from anonvma_trace.result_tables import ResultTables
 from tests.replay.generated import fault_heavy
 
 from .browser import Page, why_not
@@ -153,8 +153,7 @@ def test_a_report_is_drawn_read_sorted_searched_and_darkened(saved):
 
         # A narrow window does not scroll sideways.
         page.resize(390, 844)
-        time.sleep(0.5)
-        assert page.run("document.documentElement.scrollWidth") <= 390
+        page.wait_for("document.documentElement.scrollWidth <= 390", 20)
         assert page.console == []
         assert [url for url in page.requests if not url.startswith(("file:", "data:", "blob:"))] == []
 
@@ -162,8 +161,6 @@ def test_a_report_is_drawn_read_sorted_searched_and_darkened(saved):
 @in_browser
 def test_every_table_of_the_report_is_seen_as_the_report_has_it(saved, tmp_path):
     directory, _ = saved
-    from anonvma_trace.result_tables import ResultTables
-
     report = build_report(ResultTables.load(directory))
     write_report(report, tmp_path / "r.html")
     with Page(tmp_path / "r.html") as page:

@@ -112,15 +112,15 @@ def _reading(everyone: pl.DataFrame, links: pl.DataFrame, drawn: int) -> str:
     reading += f"; {counted(sharing_ones, 'process')} had a vma on the list of another's anon_vma."
     names = dict(everyone.select("pid", "comm").iter_rows())
     first = links.row(0, named=True)
-    owner = process_text(first["owner"], names.get(first["owner"]))
+    owner, sharer = (process_text(first[role], names.get(first[role])) for role in ("owner", "sharer"))
     shared = counted(first["anon_vmas"], "anon_vma")
     if first["vmas_visited"]:
         reading += (
-            f" The dearest to share: {shared} of {owner} with pid {first['sharer']}, whose lists were walked over "
-            f"{counted(first['vmas_visited'], 'vma')}."
+            f" The dearest to share: {sharer} has vmas on the lists of {shared} of {owner}, and walks of these lists "
+            f"visited {counted(first['vmas_visited'], 'vma')}."
         )
     else:
-        reading += f" Most are shared by {owner} with pid {first['sharer']}: {shared}."
+        reading += f" Most are shared by {sharer}: {shared} of {owner}."
     if drawn < everyone.height:
         reading += f" The picture has {drawn:,} of them ({share_text(drawn, everyone.height)})."
     return reading
