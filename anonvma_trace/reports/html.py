@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -49,7 +52,12 @@ def render_html(report: Report) -> str:
 
     Every text of the trace (names of processes, files, messages) is escaped, in text and in data.
     """
-    return _template().render(report=report, page=page_of(report.figures()), bundle=Markup(vega_bundle()))
+    page = page_of(report.figures())
+    scripts = {"report": Markup(_own_script())}
+    if page.charts:
+        scripts["vega"] = Markup(vega_bundle())
+    policy = " ".join(_hash_source(script) for script in scripts.values())
+    return _template().render(report=report, page=page, scripts=scripts, policy=Markup(policy))
 
 
 def page_of(figures: Sequence[Figure]) -> Page:
@@ -71,6 +79,16 @@ def json_in_html(value: Any) -> Markup:
 def _is_open(block: Block) -> bool:
     """Whether the numbers of a figure say more than the figure: rankings, not bins."""
     return isinstance(block, BarFigure) and not block.is_distribution and len(block.table.rows) <= _OPEN_UP_TO
+
+
+@cache
+def _own_script() -> str:
+    return (Path(__file__).parent / "templates" / "report.js").read_text(encoding="utf-8")
+
+
+def _hash_source(script: str) -> str:
+    """Return what allows exactly this script in a content security policy, and so no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 @cache

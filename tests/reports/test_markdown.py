@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from anonvma_trace.reports import build_report, render_markdown
+from anonvma_trace.errors import OutputError, UsageError
+from anonvma_trace.reports import build_report, render_markdown, write_report
 from anonvma_trace.reports.markdown import LONGEST, escape_text, text_bar
 
 from .hand_made import HOSTILE, empty_results, hand_made_results, hand_made_summary
@@ -82,3 +87,32 @@ def test_a_replay_of_nothing_gives_a_text_without_bars():
     text = render_markdown(build_report(empty_results()))
     assert "No page was walked" in text
     assert "█" not in text
+
+
+def test_charts_may_stand_beside_it_as_svg(tmp_path):
+    results = hand_made_results()
+    write_report(results, tmp_path / "a report.md", svg=True)
+    text = (tmp_path / "a report.md").read_text()
+    figures = build_report(results).figures()
+    named = re.findall(r"^!\[.+\]\((.+)\)$", text, re.MULTILINE)
+    assert [unquote(name) for name in named] == [
+        f"a report.figures/{number:02}.svg" for number in range(1, len(figures) + 1)
+    ]
+    for name in named:
+        drawing = ElementTree.parse(tmp_path / unquote(name)).getroot()
+        assert drawing.tag.endswith("svg")
+        assert {element.tag.rpartition("}")[2] for element in drawing.iter()}.isdisjoint({"script", "image"})
+    assert "█" not in text
+    assert tables_of_markdown(text) == expected_tables(build_report(results), LONGEST)
+
+
+def test_a_page_holds_its_charts_and_takes_no_svg(tmp_path):
+    with pytest.raises(UsageError, match="leave out --svg"):
+        write_report(empty_results(), tmp_path / "report.html", svg=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_that_cannot_be_written_are_told(tmp_path):
+    (tmp_path / "report.figures").write_text("a file where the folder would be")
+    with pytest.raises(OutputError, match=r"report\.figures"):
+        write_report(hand_made_results(), tmp_path / "report.md", svg=True)

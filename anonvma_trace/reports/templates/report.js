@@ -15,6 +15,7 @@
     views.get(id)?.finalize();
     const options = {
       mode: "vega-lite", renderer: "svg", config: data.themes[name], tooltip: { theme: name },
+      ast: true, // expressions are interpreted: the page forbids itself to make code of text
       actions: { export: true, source: false, compiled: false, editor: false },
     };
     views.set(id, await window.vegaEmbed(element, structuredClone(data.charts[id]), options));
