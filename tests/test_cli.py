@@ -18,7 +18,7 @@ from anonvma_trace import __main__, cli, samples
 from anonvma_trace.tables import TABLES, empty_summary
 
 SCENARIO = "map 10 20 rw; w 12,15; prot 13 16 r; referenced 12,15"
-HEAVY = ("numba", "pandas", "polars", "pyarrow")
+HEAVY = ("altair", "numba", "pandas", "polars", "pyarrow", "vl_convert")
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -337,6 +337,17 @@ def test_a_report_from_saved_results_equals_one_straight_from_the_trace(tmp_path
     assert run("report", tmp_path / "results", "-o", saved).exit_code == 0
     assert run("report", "fork-family", "-o", direct).exit_code == 0
     assert saved.read_text(encoding="utf-8") == direct.read_text(encoding="utf-8")
+
+
+def test_a_report_draws_the_process_asked_for_and_charts_beside_markdown(tmp_path: Path):
+    run("replay", "fork-family", "--out", tmp_path / "results")
+    assert run("report", tmp_path / "results", "-o", tmp_path / "r.md", "--pid", "2", "--svg").exit_code == 0
+    assert "Vmas of pid 2 over the trace" in (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert (tmp_path / "r.figures" / "01.svg").is_file()
+    assert run("report", tmp_path / "results", "-o", tmp_path / "r.html", "--svg").exit_code == 2
+    refused = run("report", tmp_path / "results", "-o", tmp_path / "r.html", "--pid", "77")
+    assert refused.exit_code == 2
+    assert "no vma of pid 77" in refused.stderr
 
 
 def test_options_of_a_replay_beside_saved_results_are_wrong_usage(tmp_path: Path):

@@ -51,7 +51,7 @@ def test_a_chart_shows_the_numbers_of_its_table(figure):
     assert len(rows) == len(figure.table.rows)
     for column in figure.table.columns:
         values = figure.table.values(column.name)
-        is_number = column.kind == "count" and None not in values
+        is_number = column.kind in ("count", "figure", "mean") and None not in values
         expected = values if is_number else [format_value(value, column.kind) for value in values]
         assert [row[column.name] for row in rows] == expected
 
@@ -66,6 +66,13 @@ def test_parts_of_a_bar_add_up_to_its_number():
     columns = (Column("reason", "reason", "code"), Column("new", "new"), Column("old", "not new"))
     figure = BarFigure(Table("t", columns, (("flags", 3, 4),)), ("new", "old"))
     assert rows_of(figure)[0]["total_"] == 7
+
+
+def test_bars_of_means_are_drawn_too():
+    columns = (Column("scheme", "scheme", "code"), Column("value", "mean per walk", "mean"))
+    chart = specification(BarFigure(Table("t", columns, (("anonmm", 3.5), ("anon_vma", 2.25))), ("value",)))
+    assert [row["value"] for row in chart["datasets"]["rows"]] == [3.5, 2.25]
+    assert chart["layer"][1]["encoding"]["text"]["format"] == ",.2f"
 
 
 def test_bins_stand_upright():

@@ -55,9 +55,14 @@ def _lying(base: alt.Chart, figure: BarFigure, totals: list[float], parts: dict[
     numbers = base.mark_text(align="left", baseline="middle", dx=5).encode(
         x=alt.X(**measure("total_"), scale=scale, axis=hidden),
         y=y,
-        text=alt.Text(field="total_", type="quantitative", format=","),
+        text=alt.Text(field="total_", type="quantitative", format=_number_format(figure)),
     )
     return alt.layer(bars, numbers)
+
+
+def _number_format(figure: BarFigure) -> str:
+    kinds = {column.kind for column in figure.table.columns if column.name in figure.series}
+    return ",.2f" if "mean" in kinds else ","
 
 
 def _names_of(parts: dict[str, str]) -> str:
@@ -87,7 +92,7 @@ def _upright(base: alt.Chart, figure: BarFigure, totals: list[float]) -> AnyChar
         .encode(
             x=x,
             y=alt.Y(**measure("total_"), scale=scale),
-            text=alt.Text(field="total_", type="quantitative", format=","),
+            text=alt.Text(field="total_", type="quantitative", format=_number_format(figure)),
         )
     )
     return alt.layer(bars, numbers)

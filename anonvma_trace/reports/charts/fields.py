@@ -9,6 +9,8 @@ import altair as alt
 from ..document import Column, Table
 from ..numbers import format_value
 
+# Kinds that stay numbers in a chart, and how it writes them: as the table does.
+_FORMATS: dict[str, str] = {"count": ",", "figure": ",", "mean": ",.2f"}
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
@@ -30,8 +32,8 @@ class Drawing(NamedTuple):
 def rows_as_data(table: Table, **more: list[Any]) -> list[dict[str, Any]]:
     """Return the rows of a table as data of a chart.
 
-    A count stays a number, which the chart draws; everything else is text as the table writes it, and so are counts
-    of which some are undefined. Further columns are given as lists, one value for each row.
+    Counts and means stay numbers, which the chart draws; everything else is text as the table writes it, and so are
+    numbers of which some are undefined. Further columns are given as lists, one value for each row.
     """
     numbers = _numbers(table)
     data = []
@@ -69,14 +71,14 @@ def _numbers(table: Table) -> set[str]:
     return {
         column.name
         for at, column in enumerate(table.columns)
-        if column.kind == "count" and all(row[at] is not None for row in table.rows)
+        if column.kind in _FORMATS and all(row[at] is not None for row in table.rows)
     }
 
 
 def _tooltip(column: Column, is_number: bool) -> alt.Tooltip:
     title = f"{column.label}, {column.unit}" if column.unit else column.label
     if is_number:
-        return alt.Tooltip(field=column.name, title=title, type="quantitative", format=",")
+        return alt.Tooltip(field=column.name, title=title, type="quantitative", format=_FORMATS[column.kind])
     return alt.Tooltip(field=column.name, title=title, type="nominal")
 
 
