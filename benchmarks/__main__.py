@@ -17,6 +17,7 @@ from anonvma_trace.replay.schemes.anon_vma import ANON_VMA
 from anonvma_trace.replay.schemes.members import MEMBER
 from tests.replay.generated import fault_heavy, fork_family, many_vmas, to_batches, walk_every_page
 
+from .families import gain
 from .runs import fastest, replay, replay_slowly, require_equal
 from .start_up import start_up_seconds
 
@@ -143,6 +144,14 @@ def many_vmas_figures(sizes: Sizes, repeat: int) -> Iterator[Figure]:
     yield Figure("the same without the walks", changed.seconds, "s")
 
 
+def side_by_side_figures(sizes: Sizes, repeat: int) -> Iterator[Figure]:
+    for families in (2, 10):
+        by_clock, by_cpu = gain(sizes.events, families, 2, repeat)
+        name = f"{families} families on two threads to one"
+        yield Figure(f"{name}, by the clock", by_clock, "times", 1.7, at_least=True)
+        yield Figure(f"{name}, twice the ratio of CPU seconds", by_cpu, "times")
+
+
 def start_up_figures(repeat: int) -> Iterator[Figure]:
     imports, cold, cached = start_up_seconds(repeat)
     yield Figure("first replay, machine code cached, above the imports", cached, "s", 0.5)
@@ -176,6 +185,7 @@ def main(
         "fault-heavy: 10 fork families, 95 % faults": fault_heavy_figures(sizes, repeat),
         "one fork family": family_figures(sizes, repeat),
         "many vmas": many_vmas_figures(sizes, repeat),
+        "families side by side": side_by_side_figures(sizes, repeat),
         "memory": memory_figures(),
     }
     if start_up:

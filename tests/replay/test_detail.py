@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import anonvma_trace
@@ -36,6 +36,7 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detail, "SAMPLE_ROWS", BOUND)
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 300), cuts=st.lists(st.integers(0, 300), max_size=6), bound=st.integers(1, 20))
 def test_a_sample_is_every_kth_row_however_the_rows_came(n, cuts, bound):
     rows = np.arange(n)
