@@ -31,7 +31,8 @@ def test_json_has_the_summary_of_each_scheme():
     assert result.exit_code == 0
     data = json.loads(result.stdout)
     assert list(data["schemes"]) == SCHEMES.split(",")
-    assert data["schemes"]["anon_vma"] == anonvma_trace.replay_trace("tiny-sh").summary
+    alone = anonvma_trace.replay_trace("tiny-sh").summary
+    assert data["schemes"]["anon_vma"] == {name: alone[name] for name in alone if name != "detail"}
     assert data["reference"] == "anon_vma"
 
 

@@ -289,6 +289,8 @@ class ReplayCore:
         summary = build_summary(self.state, marks)
         if self.keep_tables:
             summary["detail"] = self.results.detail.summary()
+        else:
+            del summary["detail"]  # it tells of tables, and none was made
         if self._checker is not None:
             summary["violations"] = self._checker.violations
             summary["checked_events"] = self._checker.checked_events

@@ -29,7 +29,10 @@ def test_each_replay_is_what_it_would_be_alone(sample, monkeypatch):
     comparison = run_comparison(read_trace(sample), choices)
     for choice in choices:
         alone = replay_trace(sample, choice.scheme, choice.rules)
-        assert comparison.summaries[choice.name] == alone.summary
+        expected = {
+            name: alone.summary[name] for name in alone.summary if name != "detail"
+        }  # it tells of tables
+        assert comparison.summaries[choice.name] == expected
         assert comparison.memory_bytes[choice.name] > 0
 
 
