@@ -19,8 +19,8 @@ _PROTECTION = "rwx"
 
 def chosen_process(results: ResultTables) -> int | None:
     """Return the pid whose pages cost most in walks, or of the process with most vmas over time; None without any."""
-    spans = results.frame("vma_spans").lazy()
-    visits = results.frame("walks").lazy().group_by("pid").agg(pl.col("vmas_visited").sum())
+    spans = results.lazy("vma_spans")
+    visits = results.lazy("walks").group_by("pid").agg(pl.col("vmas_visited").sum())
     ranked = (
         spans.group_by("pid")
         .agg(pl.len().alias("spans"))
@@ -59,8 +59,7 @@ def vmas_over_time(results: ResultTables, pid: int, limit: int = SPANS_DRAWN) ->
         .otherwise(pl.lit(KINDS[1]))
     )
     spans = (
-        results.frame("vma_spans")
-        .lazy()
+        results.lazy("vma_spans")
         .filter(pl.col("pid") == pid)
         .with_columns(
             ((pl.col("end") - pl.col("start")) // PAGE_SIZE).cast(pl.Int64).alias("pages"),

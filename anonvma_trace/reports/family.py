@@ -26,15 +26,15 @@ def family(results: ResultTables) -> pl.DataFrame:
         walks for pages that it was the first to map), ``owned`` (anon_vmas that it allocated), ``shared`` (anon_vmas
         of others on whose list it had a vma), ``vmas_peak``; dearest first, then by shared, owned and pid.
     """
-    processes = results.frame("processes").lazy()
+    processes = results.lazy("processes")
     names = process_names(results.frame("processes")).lazy()
     lives = (
         processes.sort("first_event", maintain_order=True)
         .group_by("pid", maintain_order=True)
         .agg(pl.col("parent").drop_nulls().first(), pl.col("vmas_peak").max())
     )
-    walks = results.frame("walks").lazy().group_by("pid").agg(row_count().alias("walks"), _visits())
-    owned = results.frame("anon_vmas").lazy().group_by("pid").agg(row_count().alias("owned"))
+    walks = results.lazy("walks").group_by("pid").agg(row_count().alias("walks"), _visits())
+    owned = results.lazy("anon_vmas").group_by("pid").agg(row_count().alias("owned"))
     shared = _sharing(results).group_by("sharer").agg(row_count().alias("shared")).rename({"sharer": "pid"})
     counts = ("walks", "vmas_visited", "owned", "shared", "vmas_peak")
     return (
@@ -70,10 +70,8 @@ def sharing(results: ResultTables) -> pl.DataFrame:
 
 
 def _sharing(results: ResultTables) -> pl.LazyFrame:
-    owners = (
-        results.frame("anon_vmas").lazy().select("anon_vma", pl.col("pid").alias("owner"), "vmas_visited")
-    )
-    members = results.frame("members").lazy().select("anon_vma", pl.col("pid").alias("sharer"))
+    owners = results.lazy("anon_vmas").select("anon_vma", pl.col("pid").alias("owner"), "vmas_visited")
+    members = results.lazy("members").select("anon_vma", pl.col("pid").alias("sharer"))
     return members.join(owners, on="anon_vma").filter(pl.col("owner") != pl.col("sharer"))
 
 

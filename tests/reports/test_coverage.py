@@ -109,3 +109,16 @@ def test_results_without_the_key_are_taken_as_whole():
     when = build_report(older)
     now = build_report(hand_made_results(), generated_at=when.generated_at)
     assert dataclasses.replace(now) == when
+
+
+def test_the_fork_family_and_the_address_space_say_what_they_are_of():
+    sampled, none = (parts(build_report(results(setting))) for setting in ("sampled", "none"))
+    family, left_out = sampled["Who shares anon_vmas with whom"], none["Who shares anon_vmas with whom"]
+    assert "From a sample: " in family.reading
+    assert titles(family)[0].endswith("(sample of 1 in 2)")
+    assert "The table walks was left out" in left_out.reading
+    assert "Visits of processes were not kept" in left_out.explanation
+    vmas = next(part for heading, part in sampled.items() if heading.startswith("Vmas of "))
+    assert "From a sample: " in vmas.reading
+    assert titles(vmas)[0].endswith("(sample of 1 in 2)")
+    assert "The table vma_spans was left out" in none["No vma"].reading

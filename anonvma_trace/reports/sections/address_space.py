@@ -8,6 +8,7 @@ from ...errors import UsageError
 from ...result_tables import ResultTables
 from ..address_space import KINDS, SPANS_DRAWN, chosen_process, folded_heights, vmas_over_time
 from ..bins import event_count
+from ..coverage import coverage, covered_part
 from ..document import Column, MapFigure, Part, Section, Table
 from ..numbers import counted, share_text
 from ..process_names import process_names, process_text
@@ -38,22 +39,24 @@ def address_space_section(results: ResultTables, pid: int | None = None) -> Sect
     """
     shown = chosen_process(results) if pid is None else pid
     frame = None if shown is None else vmas_over_time(results, shown)
-    if pid is not None and (frame is None or frame.is_empty()):
+    is_kept = not coverage(results, "vma_spans").is_left_out
+    if is_kept and pid is not None and (frame is None or frame.is_empty()):
         raise UsageError(
             f"process {pid}",
             expected="a process that has a vma in the table vma_spans",
             found=f"no vma of pid {pid}",
             hint="the table processes lists the pids of the trace",
         )
-    if shown is None or frame is None:
+    if shown is None or frame is None or frame.is_empty():
         part = Part("No vma", "The table of vmas over time is empty.")
     else:
         part = _map(results, shown, frame)
+    part = covered_part(results, "vma_spans", lambda _: part)
     return Section("Address space", "address-space", _INTRODUCTION, (part,))
 
 
 def _map(results: ResultTables, pid: int, frame: pl.DataFrame) -> Part:
-    total = results.frame("vma_spans").lazy().filter(pl.col("pid") == pid).select(pl.len()).collect().item()
+    total = results.lazy("vma_spans").filter(pl.col("pid") == pid).select(pl.len()).collect().item()
     heights, regions = folded_heights(frame["start"].to_list(), frame["end"].to_list())
     columns = (
         Column("start", "from", "address"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from ...result_tables import ResultTables
-from ..document import Column, FamilyFigure, Part, Section, Table
+from ..coverage import Coverage, coverage, of_sample
+from ..document import Block, Column, FamilyFigure, Part, Section, Table
 from ..family import LINKS_DRAWN, family, sharing, tree_places, with_ancestors
 from ..numbers import counted, share_text
 from ..process_names import process_text
@@ -26,11 +27,11 @@ def family_section(results: ResultTables) -> Section:
     if everyone.is_empty():
         part = Part("No processes", "The table of processes is empty.")
     else:
-        part = _family(everyone, sharing(results))
+        part = _family(everyone, sharing(results), coverage(results, "walks"))
     return Section("Fork family", "family", _INTRODUCTION, (part,))
 
 
-def _family(everyone: pl.DataFrame, links: pl.DataFrame) -> Part:
+def _family(everyone: pl.DataFrame, links: pl.DataFrame, walks: Coverage) -> Part:
     drawn = with_ancestors(everyone)
     pids = drawn["pid"].to_list()
     places = tree_places(dict(drawn.select("pid", "parent").iter_rows()))
@@ -45,15 +46,18 @@ def _family(everyone: pl.DataFrame, links: pl.DataFrame) -> Part:
         "vmas_visited" if by_cost else "vmas_peak",
         "vmas_visited" if shown_links["vmas_visited"].sum() else "anon_vmas",
     )
+    no_visits = "Visits of processes were not kept" if walks.is_left_out else "No vma was visited"
     sizes = (
         "Size and width: vmas visited."
         if by_cost
-        else "No vma was visited: size is the most vmas of a process, width the anon_vmas shared."
+        else f"{no_visits}: size is the most vmas of a process, width the anon_vmas shared."
     )
+    blocks: tuple[Block, ...] = (of_sample(figure, walks) if by_cost else figure,)
+    reading = _reading(everyone, links, drawn.height)
     return Part(
         "Who shares anon_vmas with whom",
-        _reading(everyone, links, drawn.height),
-        (figure, link_table) if links.height else (figure,),
+        reading if walks.is_full else f"{walks.describe()} {reading}",
+        (*blocks, link_table) if links.height else blocks,
         f"{_EXPLANATION} {sizes}",
     )
 
