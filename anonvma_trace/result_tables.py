@@ -56,7 +56,8 @@ class ResultTables:
     def to_arrow(self, name: str) -> pa.Table:
         """Return one result table as an Arrow table; KeyError for a name that is not in `TABLES`."""
         table = self._table(name)
-        return pq.read_table(table) if isinstance(table, Path) else table
+        # `pq.read_table` would import pandas, through pyarrow.dataset.
+        return pq.ParquetFile(table).read() if isinstance(table, Path) else table
 
     def frame(self, name: str) -> pl.DataFrame:
         """Return one result table as a Polars frame; KeyError for a name that is not in `TABLES`."""

@@ -59,5 +59,11 @@ def page_tables(core):
     tables = {}
     for pid, row in shown._mms().items():
         mm = core.state.mm[row]
-        tables[pid] = dict(shown._ptes(int(mm.pgd), int(mm.pt_height), 0)) if mm.pt_height else {}
+        ptes = dict(shown._ptes(int(mm.pgd), int(mm.pt_height), 0)) if mm.pt_height else {}
+        tables[pid] = {vpn: _without_shm_index(pte) for vpn, pte in ptes.items()}
     return tables
+
+
+def _without_shm_index(pte):
+    """Leave out where a page lies in the file of a shared anonymous mapping: today's kernel begins each at 0."""
+    return (*pte[:2], *pte[3:]) if pte[0] == "file" and str(pte[1]).startswith("shm:") else pte

@@ -15,6 +15,7 @@ from anonvma_trace.replay import SCHEMES, ReplayCore
 
 from .core_state import CoreReplay
 from .random_events import random_rows
+from .scheme_replay import page_tables
 
 MAP_LOCKED = 0x2000
 MENDED = {"anon_vma": ("fix_propagate", "fix_move_merge")}
@@ -37,7 +38,7 @@ class SchemeReplay(CoreReplay):
         self.core = ReplayCore(TraceMetadata(), {}, MENDED.get(scheme, ()), scheme=scheme)
 
     def page_tables(self):
-        return {pid: self._mm(row)["ptes"] for pid, row in self._mms().items()}
+        return page_tables(self.core)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
