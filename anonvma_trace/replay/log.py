@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .compiled import kernel
 from .layout import (
+    LOG_ANON_VMAS,
     LOG_DIAGNOSTICS,
     LOG_MEMBERS,
     LOG_SPANS,
@@ -112,3 +113,37 @@ def log_member(s, anon_vma_id, proc, vmas_peak, pages_peak):
     s.log[at + 2] = vmas_peak
     s.log[at + 3] = pages_peak
     s.log[at + 4] = s.glob[0].event
+
+
+@kernel
+def log_freed_anon_vma(s, anon_vma_id, allocated, figures):
+    """Count an anon_vma (or what the scheme has for it) as freed, and write its row.
+
+    Parameters
+    ----------
+    anon_vma_id : int64
+    allocated : tuple of int64
+        allocated_event, allocated_ts, allocated_by, proc.
+    figures : tuple of int64
+        peak_vmas, peak_pages, pages_ever, walks, vmas_visited.
+    """
+    glob = s.glob[0]
+    allocated_event, allocated_ts, allocated_by, proc = allocated
+    peak_vmas, peak_pages, pages_ever, walks, vmas_visited = figures
+    at = log_row(s, LOG_ANON_VMAS)
+    log = s.log
+    log[at] = anon_vma_id
+    log[at + 1] = allocated_event
+    log[at + 2] = allocated_ts
+    log[at + 3] = allocated_by
+    log[at + 4] = proc
+    log[at + 5] = glob.event
+    log[at + 6] = glob.ts
+    log[at + 7] = peak_vmas
+    log[at + 8] = peak_pages
+    log[at + 9] = pages_ever
+    log[at + 10] = walks
+    log[at + 11] = vmas_visited
+    glob.anon_vmas_freed += 1
+    if pages_ever == 0:
+        glob.anon_vmas_never_used += 1

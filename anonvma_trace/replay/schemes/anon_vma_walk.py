@@ -23,7 +23,7 @@ from ..layout import (
     WALK_NOT_REFERENCED,
 )
 from ..page_table import find_pte
-from .walk_end import conclude_walk, page_referenced_one, try_to_unmap_one
+from .walk_end import conclude_walk, try_to_unmap_one
 from .walk_index import (
     column_of,
     counts_before,
@@ -36,6 +36,7 @@ from .walk_index import (
     next_mapper,
     note_plain_walk,
 )
+from .walk_record import test_and_clear_young
 
 
 def page_referenced(s, page):
@@ -131,7 +132,7 @@ def _visit_vmas(s, page, first, purpose, slot, force):
             continue
         hits += 1
         if purpose == PURPOSE_REFERENCED:
-            young += page_referenced_one(s, at)
+            young += test_and_clear_young(s, at)
         else:
             outcome = try_to_unmap_one(s, page, current, vpn, at, slot, force)
             if outcome != WALK_AGAIN:
@@ -155,7 +156,7 @@ def _look_up_mappers(s, page, column, purpose, slot, force):
         mapper = next_mapper(s, last)
         hits += 1
         if purpose == PURPOSE_REFERENCED:
-            young += page_referenced_one(s, mapper_pte(s, last))
+            young += test_and_clear_young(s, mapper_pte(s, last))
         else:
             vma = mapper_vma(s, last)
             vpn = s.vma[vma].start + (s.page[page].index - s.vma[vma].pgoff)

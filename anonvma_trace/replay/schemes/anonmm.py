@@ -35,7 +35,7 @@ from ..layout import (
     WALK_NOT_REFERENCED,
     record,
 )
-from ..log import log_row
+from ..log import log_freed_anon_vma
 from ..memory import copy_on_write
 from ..page_table import clear_pte, find_pte, get_pte
 from ..vma_index import find_vma
@@ -53,6 +53,7 @@ from .before_anon_vma import (  # noqa: F401  (looked up by name: `interface`)
 )
 from .description import Pool, Scheme
 from .interface import register_scheme
+from .list_lengths import length_grew, length_shrinks
 from .walk_record import record_walk, swap_out_pte, test_and_clear_young, walk_outcome
 
 ANONMM = record(
@@ -99,27 +100,18 @@ def _touch(s, anonmm):
 @kernel
 def _ring_grew(s, head):
     """Bring the length of a ring, and the longest of all, up to date."""
-    glob = s.glob[0]
     h = s.rmap.anonmm[head]
     h.n_members += 1
-    s.ints[glob.lengths_base + h.n_members] += 1
-    if h.n_members > 1:
-        s.ints[glob.lengths_base + h.n_members - 1] -= 1
-    glob.longest_now = max(glob.longest_now, h.n_members)
+    length_grew(s, h.n_members)
     _touch(s, head)
 
 
 @kernel
 def _ring_shrank(s, head):
-    """Do the same when a member leaves: the longest can shrink by one at most."""
-    glob = s.glob[0]
+    """Do the same when a member leaves."""
     h = s.rmap.anonmm[head]
-    s.ints[glob.lengths_base + h.n_members] -= 1
-    if h.n_members == glob.longest_now and s.ints[glob.lengths_base + h.n_members] == 0:
-        glob.longest_now -= 1
+    length_shrinks(s, h.n_members)
     h.n_members -= 1
-    if h.n_members > 0:
-        s.ints[glob.lengths_base + h.n_members] += 1
 
 
 @kernel
@@ -161,23 +153,9 @@ def _free_anonmm(s, anonmm):
     s.rmap.anonmm[a.prev].next = a.next
     s.rmap.anonmm[a.next].prev = a.prev
     _ring_shrank(s, a.head)
-    at = log_row(s, LOG_ANON_VMAS)
-    log = s.log
-    log[at] = a.id
-    log[at + 1] = a.allocated_event
-    log[at + 2] = a.allocated_ts
-    log[at + 3] = a.allocated_by
-    log[at + 4] = a.proc
-    log[at + 5] = glob.event
-    log[at + 6] = glob.ts
-    log[at + 7] = a.peak_vmas
-    log[at + 8] = a.peak_pages
-    log[at + 9] = a.pages_ever
-    log[at + 10] = a.walks
-    log[at + 11] = a.vmas_visited
-    glob.anon_vmas_freed += 1
-    if a.pages_ever == 0:
-        glob.anon_vmas_never_used += 1
+    allocated = (a.allocated_event, a.allocated_ts, a.allocated_by, a.proc)
+    figures = (a.peak_vmas, a.peak_pages, a.pages_ever, a.walks, a.vmas_visited)
+    log_freed_anon_vma(s, a.id, allocated, figures)
     a.id = 0
     a.mm = NULL
     a.next = glob.anonmm_free
@@ -355,7 +333,7 @@ def _walk_ring(s, page, purpose, slot, force, referenced):
     s.glob[0].miss_extinct += miss_extinct
     a.walks += 1
     a.vmas_visited += visited
-    misses = (miss_rss, miss_none, miss_swap, miss_other)
+    misses = (miss_rss, 0, miss_none, miss_swap, miss_other)
     record_walk(s, page, head_id, purpose, mapcount, ring, visited, misses, hits, left, outcome)
     if p.mapcount == 0:
         _page_unmapped(s, page)

@@ -22,7 +22,8 @@ from ..layout import (
 )
 from ..page_table import find_pte
 from .interface import bind
-from .walk_end import conclude_walk, page_referenced_one, try_to_unmap_one
+from .walk_end import conclude_walk, try_to_unmap_one
+from .walk_record import test_and_clear_young
 
 walk_begins = bind("walk_begins", "(s, anon_vma, index): first chain that a walk visits.")
 walk_goes_on = bind("walk_goes_on", "(s, chain, index): the chain that a walk visits after this one.")
@@ -93,7 +94,7 @@ def _visit_chains(s, page, first, purpose, slot, force):
             continue
         hits += 1
         if purpose == PURPOSE_REFERENCED:
-            young += page_referenced_one(s, at)
+            young += test_and_clear_young(s, at)
         else:
             outcome = try_to_unmap_one(s, page, vma, vpn, at, slot, force)
             if outcome != WALK_AGAIN:

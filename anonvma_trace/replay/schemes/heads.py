@@ -10,7 +10,8 @@ from ..compiled import kernel
 from ..headroom import log_has_room
 from ..layout import LOG_ANON_VMAS, LOG_MEMBERS, NULL, record
 from ..locks import LOCK_PREPARE, count_locks
-from ..log import log_row
+from ..log import log_freed_anon_vma
+from .list_lengths import length_grew, length_shrinks
 from .members import drop_members, settle_members
 
 ANON_VMA = record(
@@ -39,31 +40,18 @@ HEAD_GLOB = ("touched_anon_vma", "touched_member")
 @kernel
 def list_grew(s, anon_vma):
     """Bring the list's length, and the longest of all, up to date after a vma came onto it."""
-    glob = s.glob[0]
     a = s.rmap.anon_vma[anon_vma]
     a.n_vmas += 1
-    s.ints[glob.lengths_base + a.n_vmas] += 1
-    if a.n_vmas > 1:
-        s.ints[glob.lengths_base + a.n_vmas - 1] -= 1
-    if a.n_vmas > glob.longest_now:
-        glob.longest_now = a.n_vmas
+    length_grew(s, a.n_vmas)
     touch_head(s, anon_vma)
 
 
 @kernel
 def list_shrank(s, anon_vma):
-    """Bring the list's length, and the longest of all, up to date before a vma leaves it.
-
-    The longest can shrink by one at most: this list is then the next longest.
-    """
-    glob = s.glob[0]
+    """Bring the list's length, and the longest of all, up to date when a vma leaves it."""
     a = s.rmap.anon_vma[anon_vma]
-    s.ints[glob.lengths_base + a.n_vmas] -= 1
-    if a.n_vmas == glob.longest_now and s.ints[glob.lengths_base + a.n_vmas] == 0:
-        glob.longest_now -= 1
+    length_shrinks(s, a.n_vmas)
     a.n_vmas -= 1
-    if a.n_vmas > 0:
-        s.ints[glob.lengths_base + a.n_vmas] += 1
 
 
 @kernel
@@ -114,23 +102,9 @@ def free_head(s, anon_vma):
     glob = s.glob[0]
     drop_members(s, anon_vma)
     a = s.rmap.anon_vma[anon_vma]
-    at = log_row(s, LOG_ANON_VMAS)
-    log = s.log
-    log[at] = a.id
-    log[at + 1] = a.allocated_event
-    log[at + 2] = a.allocated_ts
-    log[at + 3] = a.allocated_by
-    log[at + 4] = a.proc
-    log[at + 5] = glob.event
-    log[at + 6] = glob.ts
-    log[at + 7] = a.peak_vmas
-    log[at + 8] = a.peak_pages
-    log[at + 9] = a.pages_ever
-    log[at + 10] = a.walks
-    log[at + 11] = a.vmas_visited
-    glob.anon_vmas_freed += 1
-    if a.pages_ever == 0:
-        glob.anon_vmas_never_used += 1
+    allocated = (a.allocated_event, a.allocated_ts, a.allocated_by, a.proc)
+    figures = (a.peak_vmas, a.peak_pages, a.pages_ever, a.walks, a.vmas_visited)
+    log_freed_anon_vma(s, a.id, allocated, figures)
     a.id = 0
     a.head = glob.anon_vma_free
     glob.anon_vma_free = anon_vma

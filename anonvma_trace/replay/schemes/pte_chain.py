@@ -300,7 +300,7 @@ def page_referenced(s, page):
         p.is_chained = 0
         _count_blocks(s, 1, 0)
     outcome = walk_outcome(PURPOSE_REFERENCED, WALK_NOT_REFERENCED, 0, referenced)
-    misses = (0, 0, 0, 0)
+    misses = (0, 0, 0, 0, 0)
     record_walk(s, page, 0, PURPOSE_REFERENCED, mapcount, mapcount, mapcount, misses, mapcount, 0, outcome)
     return referenced
 
@@ -330,7 +330,7 @@ def try_to_unmap(s, page, slot, force):
         swap_out_pte(s, page, mm, find_pte(s, mm, vpn), slot)
         _forget(s, page, entry)
     outcome = walk_outcome(PURPOSE_UNMAP, ended, np.int64(p.mapcount), 0)
-    record_walk(s, page, 0, PURPOSE_UNMAP, mapcount, mapcount, visited, (0, 0, 0, 0), visited, 0, outcome)
+    record_walk(s, page, 0, PURPOSE_UNMAP, mapcount, mapcount, visited, (0, 0, 0, 0, 0), visited, 0, outcome)
     return outcome
 
 

@@ -1,4 +1,7 @@
-"""Counting and logging a reclaim walk of one page, for the schemes whose walks are not those of an anon_vma's list."""
+"""What each reclaim walk of an anonymous page comes to: outcome, figures, row; and what it does with a pte.
+
+Source: mm/rmap.c, the same in all the kernels that the schemes stand for.
+"""
 
 from __future__ import annotations
 
@@ -57,16 +60,16 @@ def record_walk(
         Of the page when the walk began, and how much there was to visit.
     visited, hits, unreachable : int64
     misses : tuple of int64
-        Visits of an mm without pages, without a pte, with a swap entry, with another page: miss_rss, miss_none,
-        miss_swap, miss_other.
+        Visits that met no mapping, by kind: miss_rss, miss_range, miss_none, miss_swap, miss_other.
     """
     glob = s.glob[0]
     p = s.page[page]
-    miss_rss, miss_none, miss_swap, miss_other = misses
+    miss_rss, miss_range, miss_none, miss_swap, miss_other = misses
     early_stop = 1 if visited < list_length else 0
     glob.walks += 1
     glob.vmas_visited += visited
     glob.miss_rss += miss_rss
+    glob.miss_range += miss_range
     glob.miss_none += miss_none
     glob.miss_swap += miss_swap
     glob.miss_other += miss_other
@@ -91,7 +94,7 @@ def record_walk(
     log[at + 7] = list_length
     log[at + 8] = visited
     log[at + 9] = miss_rss
-    log[at + 10] = 0
+    log[at + 10] = miss_range
     log[at + 11] = miss_none
     log[at + 12] = miss_swap
     log[at + 13] = miss_other
