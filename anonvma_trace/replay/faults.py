@@ -26,7 +26,7 @@ from .layout import (
 )
 from .log import log_diagnostic, log_vma_span
 from .memory import handle_mm_fault
-from .mmap import expand_stack, new_vma, vma_merge
+from .mmap import ORIGIN_HOLDS, expand_stack, new_vma, vma_merge
 from .page_table import find_pte, next_pte
 from .schemes.defaults import BRK_BOTH
 from .vma_index import find_vma, vma_before
@@ -39,7 +39,7 @@ def _invent_vma(s, mm, vpn, write):
     if write:
         flags |= VM_WRITE | VM_ACCOUNT
     prev = vma_before(s, mm, vpn)
-    vma = vma_merge(s, mm, prev, vpn, vpn + 1, flags, 0, vpn, NULL, False, BRK_BOTH, False)
+    vma = vma_merge(s, mm, prev, vpn, vpn + 1, flags, 0, vpn, NULL, ORIGIN_HOLDS, BRK_BOTH, False)
     if vma == NULL:
         vma = new_vma(s, mm, vpn, vpn + 1, flags, 0, vpn)
     s.glob[0].invented_vmas += 1

@@ -11,7 +11,7 @@ from .layout import (
 )
 from .log import log_diagnostic, log_vma_span
 from .memory import make_pages_present, populate_bug, zap_page_range
-from .mmap import split_vma, vma_merge
+from .mmap import ORIGIN_HOLDS, split_vma, vma_merge
 from .schemes.defaults import BRK_BOTH, MADV_DONTNEED, NO_FLAGS
 from .schemes.interface import changes_merge, madvise_vm_flags
 from .vma_index import find_vma
@@ -29,7 +29,7 @@ def set_vma_flags(s, vma, start, end, flags):
             return vma
         prev = vma if start > v.start else v.prev
         pgoff = v.pgoff + (start - v.start)
-        merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, False, BRK_BOTH, True)
+        merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, ORIGIN_HOLDS, BRK_BOTH, True)
         if merged != NULL:
             if s.vma[merged].vm_flags != flags:
                 log_vma_span(s, merged)

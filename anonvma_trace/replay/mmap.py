@@ -49,6 +49,9 @@ from .schemes.interface import (
 from .steps import is_told, tell_merge, tell_split
 from .vma_index import find_vma, index_insert, index_remove, vma_before
 
+ORIGIN_HOLDS, ORIGIN_MOVES, ORIGIN_GROWS = range(3)
+"""What `origin` is to the range of `vma_merge`."""
+
 
 @kernel
 def enter_vma(s, vma):
@@ -181,7 +184,7 @@ def split_vma(s, vma, addr, new_below):
 
 
 @kernel
-def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides, counted):
+def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, role, sides, counted):
     """Try to cover [addr, end) by growing neighbours; return the vma that then covers it, or NULL.
 
     Parameters
@@ -196,9 +199,10 @@ def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides,
     flags, file : int64
         What the range will have.
     origin : int64
-        The vma that the range is part of, or copied from; NULL for a new mapping.
-    moving : bool
-        A move comes from `origin`, which is marked `self` where it is a neighbour.
+        The vma whose anon_vma the range has; NULL for a new mapping.
+    role : int64
+        ORIGIN_HOLDS: the range is part of it (or there is none). ORIGIN_MOVES: the range is to be copied from it; it is
+        marked `self` where it is a neighbour. ORIGIN_GROWS: it grows over the range, which nothing holds yet.
     sides : int64
         BRK_LEFT: the vma above is not looked at; else BRK_BOTH.
     counted : bool
@@ -212,6 +216,7 @@ def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides,
     """
     vma = s.vma
     anon_vma = vma[origin].anon_vma if origin != NULL else NULL
+    source = NULL if role == ORIGIN_GROWS else origin
     area = s.mm[mm].first if prev == NULL else vma[prev].next
     after = area
     if area != NULL and vma[area].end == end:
@@ -225,10 +230,10 @@ def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides,
     else:
         if beside_left:
             left_fits = vma[prev].pgoff + (vma[prev].end - vma[prev].start) == pgoff
-            left = merge_side(s, prev, flags, file, origin, left_fits)
+            left = merge_side(s, prev, flags, file, anon_vma, source, left_fits)
         if beside_right:
             right_fits = vma[after].pgoff == pgoff + (end - addr)
-            right = merge_side(s, after, flags, file, origin, right_fits)
+            right = merge_side(s, after, flags, file, anon_vma, source, right_fits)
     if left == SIDE_OK and right == SIDE_OK:
         if not anon_vmas_compatible(s, vma[prev].anon_vma, vma[after].anon_vma):
             right = SIDE_PREV_NEXT
@@ -250,7 +255,9 @@ def vma_merge(s, mm, prev, addr, end, flags, file, pgoff, origin, moving, sides,
             case = 3 if hole else 8
     if counted:
         same = _pgoff_anon_vma(s, prev, left, after, right, anon_vma)
-        own = moving and ((beside_left and prev == origin) or (beside_right and after == origin))
+        own = role == ORIGIN_MOVES and (
+            (beside_left and prev == origin) or (beside_right and after == origin)
+        )
         own = own and left != SIDE_SPECIAL
         new_left = _new_refusal(left, file, left_fits)
         new_right = _new_refusal(right, file, right_fits)
@@ -388,7 +395,7 @@ def do_mmap_pgoff(s, mm, start, end, prot, map_flags, file, pgoff):
     vma = NULL
     if mergeable:
         prev = vma_before(s, mm, start)
-        vma = vma_merge(s, mm, prev, start, end, flags, file, pgoff, NULL, False, BRK_BOTH, True)
+        vma = vma_merge(s, mm, prev, start, end, flags, file, pgoff, NULL, ORIGIN_HOLDS, BRK_BOTH, True)
     if vma == NULL:
         vma = new_vma(s, mm, start, end, flags, file, pgoff)
     if flags & VM_LOCKED:
@@ -409,7 +416,7 @@ def do_brk(s, mm, start, end):
     sides = brk_sides(s, mm, prev, start)
     vma = NULL
     if sides != BRK_NO_ATTEMPT:
-        vma = vma_merge(s, mm, prev, start, end, flags, 0, start, NULL, False, sides, True)
+        vma = vma_merge(s, mm, prev, start, end, flags, 0, start, NULL, ORIGIN_HOLDS, sides, True)
     if vma == NULL:
         new_vma(s, mm, start, end, flags, 0, start)
 

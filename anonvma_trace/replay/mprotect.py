@@ -13,7 +13,7 @@ from .layout import (
     VM_WRITE,
 )
 from .log import log_diagnostic, log_vma_span
-from .mmap import split_vma, vma_merge
+from .mmap import ORIGIN_HOLDS, split_vma, vma_merge
 from .page_table import find_pte, next_pte
 from .schemes.defaults import BRK_BOTH
 from .schemes.interface import mprotect_vm_flags
@@ -46,7 +46,7 @@ def mprotect_fixup(s, vma, prev, start, end, flags):
     flags = mprotect_vm_flags(s, vma, flags)
     pgoff = v.pgoff + (start - v.start)
     anon_vma = v.anon_vma
-    merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, False, BRK_BOTH, True)
+    merged = vma_merge(s, v.mm, prev, start, end, flags, v.file, pgoff, vma, ORIGIN_HOLDS, BRK_BOTH, True)
     if merged != NULL:
         vma = merged
         if anon_vma != NULL and s.vma[vma].anon_vma == NULL:

@@ -15,7 +15,15 @@ from .layout import (
 from .locks import LOCK_VMA_LINK, count_locks
 from .log import log_diagnostic
 from .memory import make_pages_present
-from .mmap import copy_of_vma, do_munmap, enter_vma, vma_adjust, vma_merge
+from .mmap import (
+    ORIGIN_GROWS,
+    ORIGIN_MOVES,
+    copy_of_vma,
+    do_munmap,
+    enter_vma,
+    vma_adjust,
+    vma_merge,
+)
 from .page_table import clear_pte, get_pte, next_pte, set_pte
 from .schemes.defaults import BRK_BOTH
 from .schemes.interface import anon_vma_left, anon_vma_link, anon_vma_moved, changes_merge, move_pte
@@ -50,7 +58,7 @@ def copy_vma(s, vma, start, length, pgoff):
         pgoff = start
     prev = vma_before(s, v.mm, start)
     end = start + length
-    new = vma_merge(s, v.mm, prev, start, end, v.vm_flags, v.file, pgoff, vma, True, BRK_BOTH, True)
+    new = vma_merge(s, v.mm, prev, start, end, v.vm_flags, v.file, pgoff, vma, ORIGIN_MOVES, BRK_BOTH, True)
     if new == NULL:
         new = copy_of_vma(s, vma, v.mm)
         n = s.vma[new]
@@ -124,7 +132,7 @@ def _grow_in_place(s, mm, addr, old_length, length):
         end = v.end
         pgoff = v.pgoff + (end - v.start)
         grown = vma_merge(
-            s, mm, vma, end, addr + length, v.vm_flags, v.file, pgoff, vma, False, BRK_BOTH, True
+            s, mm, vma, end, addr + length, v.vm_flags, v.file, pgoff, vma, ORIGIN_GROWS, BRK_BOTH, True
         )
     if grown == NULL:
         vma_adjust(s, vma, v.start, addr + length, v.pgoff)

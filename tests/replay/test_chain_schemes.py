@@ -110,6 +110,13 @@ def test_a_fork_childs_mapping_grows(scheme, rules, in_child):
         assert child.summary["merges"]["refused_new"] == 1
 
 
+def test_a_fork_child_grows_in_place_up_to_an_unfaulted_neighbour():
+    """What it grows over is part of no vma and copied from none, so that no fork child is asked."""
+    child = SchemeReplay("linux6", "map 10 12 rw; w 10; fork m2; m2: map 14 16 rw; m2: resize 10 12 14")
+    assert child.last_merge == (1, "ok", "ok")
+    assert child.summary["merges"]["refused"]["cloned"] == 0
+
+
 @pytest.mark.parametrize("scheme", BOTH)
 def test_a_hole_between_two_anon_vmas(scheme):
     """11.22(c)."""

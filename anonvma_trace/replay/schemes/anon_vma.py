@@ -188,7 +188,7 @@ def anon_vmas_compatible(s, a, b):
     return a == NULL or b == NULL or a == b
 
 
-def merge_side(s, vma, flags, file, origin, pgoff_fits):
+def merge_side(s, vma, flags, file, anon_vma, source, pgoff_fits):
     """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
 
     Source: rmap 39, mm/mmap.c, ``is_mergeable_vma``, ``can_vma_merge_before``, ``can_vma_merge_after``. The tests
@@ -201,7 +201,6 @@ def merge_side(s, vma, flags, file, origin, pgoff_fits):
         return SIDE_FILE
     if s.glob[0].rules & RULE_MERGE_PRE_RMAP39:  # no test of the anon_vma, and none of an anonymous pgoff
         return SIDE_OK if file == 0 or pgoff_fits else SIDE_PGOFF_FILE
-    anon_vma = s.vma[origin].anon_vma if origin != NULL else NULL
     if not (anon_vma == NULL or v.anon_vma == NULL or anon_vma == v.anon_vma):
         return SIDE_ANON_DIFF
     if not pgoff_fits:

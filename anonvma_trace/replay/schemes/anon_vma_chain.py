@@ -209,13 +209,12 @@ def pgoff_side(file):
     return SIDE_PGOFF_ANON if file == 0 else SIDE_PGOFF_FILE
 
 
-def merge_side(s, vma, flags, file, origin, pgoff_fits):
+def merge_side(s, vma, flags, file, anon_vma, source, pgoff_fits):
     """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
 
     Source: 2.6.34, mm/mmap.c, ``can_vma_merge_before``; 3.0, ``is_mergeable_anon_vma``.
     """
     v = s.vma[vma]
-    anon_vma = s.vma[origin].anon_vma if origin != NULL else NULL
     side = side_but_pgoff(s, vma, flags, file, anon_vma)
     if side != SIDE_OK:
         return side

@@ -43,7 +43,7 @@ def anon_vmas_compatible(s, a, b):
     return True
 
 
-def merge_side(s, vma, flags, file, origin, pgoff_fits):
+def merge_side(s, vma, flags, file, anon_vma, source, pgoff_fits):
     """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
 
     There is no test of an anon_vma, and none of ``vm_pgoff`` where there is no file.

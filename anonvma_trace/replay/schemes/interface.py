@@ -104,8 +104,8 @@ anon_vmas_compatible = bind(
 )
 merge_side = bind(
     "merge_side",
-    "(s, vma, flags, file, origin, pgoff_fits): whether `vma` may grow over a range of these properties: SIDE_*. "
-    "`origin` is the vma that the range is part of or copied from; NULL: a new mapping.",
+    "(s, vma, flags, file, anon_vma, source, pgoff_fits): whether `vma` may grow over a range of these properties: "
+    "SIDE_*. `source` is the vma that the range is part of or copied from, NULL if there is none.",
 )
 special_flags = bind("special_flags", "(s): flags that keep a range from merging at all.")
 mmap_vm_flags = bind("mmap_vm_flags", "(s, prot, map_flags): flags of a new mapping.")

@@ -269,19 +269,19 @@ def special_flags(s):
     return VM_IO | VM_DONTEXPAND
 
 
-def merge_side(s, vma, flags, file, origin, pgoff_fits):
+def merge_side(s, vma, flags, file, anon_vma, source, pgoff_fits):
     """Return why `vma` may not grow over a range of these properties, or SIDE_OK.
 
-    Where one side has an anon_vma and the other has none, the one that has may not be a fork child.
+    Where one side has an anon_vma and the other has none, the one that has may not be a fork child. What a vma
+    grows over in place is nobody's.
     Source: mm/vma.c, ``is_mergeable_anon_vma``, ``can_vma_merge_before``, ``can_vma_merge_after``.
     """
     v = s.vma[vma]
-    anon_vma = s.vma[origin].anon_vma if origin != NULL else NULL
     side = side_but_pgoff(s, vma, flags, file, anon_vma)
     if side != SIDE_OK:
         return side
     if v.anon_vma == NULL:
-        if anon_vma != NULL and s.vma[origin].n_chains > 1:
+        if anon_vma != NULL and source != NULL and s.vma[source].n_chains > 1:
             return SIDE_CLONED
     elif anon_vma == NULL and v.n_chains > 1:
         return SIDE_CLONED
