@@ -62,7 +62,7 @@ def test_the_wheel_holds_package_samples_and_templates(tmp_path: Path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"anonvma_trace/py.typed", "anonvma_trace/cli.py"} <= names
+    assert {"anonvma_trace/py.typed", "anonvma_trace/cli/__init__.py"} <= names
     for folder, prefix in (
         ("sample_traces", "anonvma_trace/sample_traces"),
         ("anonvma_trace", "anonvma_trace"),
