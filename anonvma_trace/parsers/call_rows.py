@@ -29,6 +29,7 @@ from .row_table import (
     event_rows,
     seq_of,
 )
+from .shared_mappings import FILE_AT_ADDRESS
 from .task_events import Change
 
 CALL = {call.name: number for number, call in enumerate(SYSCALLS)}
@@ -39,8 +40,9 @@ _COLUMN = {"addr": ADDR, "len": LEN, "prot": PROT, "flags": FLAGS, "new_addr": N
 _MAX_ERRNO, _ENOMEM = 4095, 12
 _SHM_RDONLY, _SHM_EXEC = 0o10000, 0o100000
 _NEVER_RETURN = ("sys_enter_exit", "sys_enter_exit_group", "sys_enter_execve", "sys_enter_execveat")
-_MMAP = CALL["mmap"]
-_FD, _OFF = SYSCALLS[CALL["mmap"]].arguments.index("fd"), SYSCALLS[CALL["mmap"]].arguments.index("off")
+_MMAP, _REMAP = CALL["mmap"], CALL["remap_file_pages"]
+_FD, _OFF = SYSCALLS[_MMAP].arguments.index("fd"), SYSCALLS[_MMAP].arguments.index("off")
+_NEW_PGOFF = SYSCALLS[_REMAP].arguments.index("pgoff")
 
 
 class CallRows:
@@ -102,9 +104,13 @@ class CallRows:
         on_two_lines = rows[LINE] != events.line[enter_of[exits[made]]]
         paths = events.text[enter_of[exits[made]]]
         left_out = self._name_objects(rows, call, enters, paths, changes)
-        rows, on_two_lines = np.delete(rows, left_out, axis=1), np.delete(on_two_lines, left_out)
-        self.used_lines += rows.shape[1] + int(np.count_nonzero(on_two_lines))
-        return rows
+        n_lines = 1 + on_two_lines
+        remapped = np.flatnonzero(call == _REMAP)
+        rows[PGOFF, remapped] = enters[remapped, _NEW_PGOFF]
+        rows[FLAGS, remapped], rows[NEW_LEN, remapped] = FILE_AT_ADDRESS, n_lines[remapped]
+        n_lines[remapped] = 0  # counted when their file is found
+        self.used_lines += int(n_lines.sum()) - int(n_lines[left_out].sum())
+        return np.delete(rows, left_out, axis=1)
 
     def finish(self) -> None:
         """Note what never returned."""
@@ -126,7 +132,7 @@ class CallRows:
         changing = (call == CALL["munmap"]) | (call == CALL["mprotect"]) | (call == CALL["pkey_mprotect"])
         self._notes.count("partial-failure", lines[alive & changing & (returned == -_ENOMEM)])
         self._notes.count("event-after-exit", lines[~failed & ~alive])
-        for name in REASONS_NOT_REPLAYED:
+        for name in REASONS_NOT_REPLAYED.keys() - {"remap_file_pages"}:
             self._notes.count("call-not-replayed", lines[alive & ~failed & (call == CALL[name])], name)
 
     def _name_objects(

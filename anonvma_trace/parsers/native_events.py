@@ -292,6 +292,8 @@ SYSCALLS: tuple[Syscall, ...] = (
     Syscall("shmat", ("shmid", "shmflg"), Row("mmap", {"addr": RETURNED})),
     Syscall("shmdt", ("shmaddr",), Row("munmap", {"addr": "shmaddr"})),
     Syscall("shmget", ("size",)),
+    # Its file is that of the mapping at its address: `shared_mappings` looks it up.
+    Syscall("remap_file_pages", ("start", "size", "pgoff"), Row("mmap", {"addr": "start", "len": "size"})),
     Syscall("clone", ("clone_flags",)),
     Syscall("clone3"),
     Syscall("fork"),
@@ -302,7 +304,6 @@ SYSCALLS: tuple[Syscall, ...] = (
     Syscall("exit_group"),
     Syscall("mlockall"),
     Syscall("munlockall"),
-    Syscall("remap_file_pages"),
     Syscall("process_madvise"),
 )
 

@@ -40,6 +40,7 @@ from .row_table import (
     merge_rows,
     new_rows,
 )
+from .shared_mappings import SharedMappings
 from .snapshots_given import NumberedSnapshots
 from .task_events import Change, TaskEvents
 
@@ -90,6 +91,7 @@ class NativeRows:
         self._call_rows = CallRows(texts, self._files, shared_memory_sizes(given), self._notes)
         self._pages = PageJoin()
         self._reclaim = ReclaimRows()
+        self._shared = SharedMappings(self._files, self._notes)
         self._maker = BatchMaker(texts, self._files)
         self._family = native_tables().family
         self._held = new_rows(0)
@@ -106,7 +108,7 @@ class NativeRows:
     def used_lines(self) -> int:
         """Lines that a row came from so far; enter and exit of a system call are two, a fault and its page too."""
         of_reclaim = self._reclaim.n_swap_outs + self._reclaim.n_scans
-        of_others = self._call_rows.used_lines + self._task_events.image_lines
+        of_others = self._call_rows.used_lines + self._shared.used_lines + self._task_events.image_lines
         return self._used_lines + of_others + of_reclaim
 
     @property
@@ -205,7 +207,7 @@ class NativeRows:
                 break
             rows = merge_rows(self._place_execs(parts))
         self._held = rows[:, certain:].copy()
-        yield from self._maker.batches(rows[:, :certain])
+        yield from self._maker.batches(self._shared.complete(rows[:, :certain]))
         if len(self._files.values) > FILE_NAMES_KEPT:
             self._held[FILE] = self._files.keep_only(self._held[FILE])
 

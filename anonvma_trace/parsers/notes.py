@@ -167,7 +167,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
 _ONE_OR_SEVERAL = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
 
 REASONS_NOT_REPLAYED = {
-    "remap_file_pages": "its file is not in the recording",
+    "remap_file_pages": "nothing tells which file is mapped at its address",
     "process_madvise": "the ranges are in the caller's memory, not in the recording",
     "mlockall": "the event table has no such operation",
     "munlockall": "the event table has no such operation",

@@ -11,6 +11,7 @@ _NOT_NEEDED = {
     "mlock2": {b"flags"},
     "shmat": {b"shmaddr"},
     "shmget": {b"key", b"shmflg"},
+    "remap_file_pages": {b"prot", b"flags"},
     "clone": {b"newsp", b"parent_tidptr", b"child_tidptr", b"tls"},
 }
 _OTHER_NAMES = {"len_in": b"len", "clone_flags": b"flags"}  # on other kernels

@@ -23,6 +23,7 @@ _PRINTED: dict[str, tuple[str, ...]] = {
     "shmat": ("shmid", "", "shmflg"),
     "shmdt": ("shmaddr",),
     "shmget": ("", "size"),
+    "remap_file_pages": ("start", "size", "", "pgoff"),
 }
 
 # strace escapes < and > in paths; those of a device it may add (-yy) stand at the end.

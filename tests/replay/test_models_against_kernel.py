@@ -10,9 +10,6 @@ from .kernel_truth import replay_beside_kernel
 
 SAMPLES = Path(__file__).parents[2] / "sample_traces"
 
-# Snapshots in which borders differ: the parser leaves remap_file_pages out, which splits a shared mapping of a file.
-SPLITS_NOT_IN_THE_ROWS = {"zoo": 5}
-
 # Snapshots taken, and anon_vmas that the kernel allocated while recording (kmem_cache_alloc of the slab anon_vma, by
 # call site).
 RECORDED = {
@@ -33,8 +30,7 @@ def test_linux6_stands_as_the_kernel_did(name):
     n_snapshots, allocations = RECORDED[name]
     told = "\n".join(truth.differences)
     assert truth.snapshots == n_snapshots
-    assert truth.pages_equal == truth.stacks_equal == n_snapshots, told
-    assert truth.borders_equal == n_snapshots - SPLITS_NOT_IN_THE_ROWS.get(name, 0), told
+    assert truth.pages_equal == truth.borders_equal == truth.stacks_equal == n_snapshots, told
     assert truth.anon_equal == n_snapshots, told
     assert truth.allocations == allocations
     assert model.violations() == []
