@@ -1,13 +1,29 @@
-"""Pages that the patch itself has lost, as they stand at the end of a replay."""
+"""Pages that the patch itself loses: where a merge does it, and as they stand at the end of a replay."""
 
 from __future__ import annotations
 
-from .compiled import entry_point
-from .layout import NULL, PG_ANON_KIND, PTE_PRESENT, PTE_SHIFT
+from .compiled import entry_point, kernel
+from .layout import NULL, PG_ANON_KIND, PTE_PRESENT, PTE_SHIFT, PTE_SWAP
 from .page_table import get_pte, next_pte
 from .schemes.interface import page_reachable
 
 UNREACHABLE, DANGLING = 1, 2
+
+
+@kernel
+def count_lossy_merge(s, mm, start, end):
+    """Count that [start, end), which had an anon_vma, is now in a vma without one, and the ptes that it concerns.
+
+    Defects D1 (mm/mmap.c, ``vma_adjust`` of rmap 39 shifts a border) and D2 (``copy_vma`` merges).
+    """
+    s.glob[0].lossy_merges += 1
+    vpn = next_pte(s, mm, start, end)
+    while vpn < end:
+        pte = get_pte(s, mm, vpn)
+        anonymous = pte & PTE_PRESENT and s.page[pte >> PTE_SHIFT].pg_flags & PG_ANON_KIND
+        if anonymous or pte & PTE_SWAP:
+            s.glob[0].ptes_lost += 1
+        vpn = next_pte(s, mm, vpn + 1, end)
 
 
 @entry_point

@@ -472,6 +472,8 @@ _COUNTERS = (
     "merged",
     "refused_new",
     "lossy_merges",  # those that gave a range with an anon_vma to a vma without one (defects D1, D2)
+    "lossy_moves",  # of these, by mremap (D2)
+    "ptes_lost",  # ptes of anonymous pages, present or in swap, in such ranges
     # reclaim
     "reclaim_pages",
     "walks",

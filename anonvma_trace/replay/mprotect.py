@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .compiled import kernel
+from .findings import count_lossy_merge
 from .layout import (
     DIAG_MPROTECT_HOLE,
     NULL,
@@ -50,7 +51,7 @@ def mprotect_fixup(s, vma, prev, start, end, flags):
     if merged != NULL:
         vma = merged
         if anon_vma != NULL and s.vma[vma].anon_vma == NULL:
-            s.glob[0].lossy_merges += 1
+            count_lossy_merge(s, v.mm, start, end)
     else:
         if start != v.start:
             split_vma(s, vma, start, True)

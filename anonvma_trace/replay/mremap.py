@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .compiled import kernel
+from .findings import count_lossy_merge
 from .layout import (
     DIAG_MREMAP_DONTEXPAND,
     DIAG_MREMAP_EFAULT,
@@ -84,9 +85,11 @@ def move_vma(s, vma, old, old_length, length, new, unmap):
     whole = v.start == old and v.end == old + old_length
     target = copy_vma(s, vma, new, length, v.pgoff + (old - v.start))
     anon_vma_moved(s, target, vma, source_anon_vma)
-    if source_anon_vma != NULL and s.vma[target].anon_vma == NULL:
-        s.glob[0].lossy_merges += 1
+    lossy = source_anon_vma != NULL and s.vma[target].anon_vma == NULL
     move_page_tables(s, mm, old, new, old_length)
+    if lossy:
+        s.glob[0].lossy_moves += 1
+        count_lossy_merge(s, mm, new, new + old_length)
     if unmap:
         do_munmap(s, mm, old, old + old_length)
     else:

@@ -462,11 +462,14 @@ def build_summary(state: State, lost_pages: np.ndarray) -> dict[str, Any]:
         "bugs": g["bugs"],
     }
     summary["unmapped_faults"] = g["unmapped_faults"]
-    extra = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
-    summary["extra"] = {name: g[name] for name in (*extra, "invented_vmas", "segv", *_COSTS, *scheme.extra)}
+    summary["extra"] = {name: g[name] for name in (*_EXTRA, *_COSTS, *scheme.extra)}
     return summary
 
 
+_EXTRA = (
+    *("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies"),
+    *("lossy_merges", "lossy_moves", "ptes_lost", "invented_vmas", "segv"),
+)
 _COSTS = ("fork_objects", "fork_insertions", "fault_objects", "rmap_hot_ops")
 
 

@@ -13,6 +13,7 @@ from .naive_rmap import MISSES
 SUMMARY = ("vmas", "anon_vmas", "pages", "merges", "reclaim", "file_reclaim", "overhead_bytes")
 SUMMARY += ("findings", "unmapped_faults")
 EXTRA = ("anon_vmas_never_used", "mremap_efault_span", "span_forced", "zero_copies", "early_copies")
+EXTRA += ("lossy_merges", "lossy_moves", "ptes_lost")
 CHAIN_COUNTS = {"chains_allocated": "avcs_allocated", "chains_live": "avcs_live"}
 CHAIN_COUNTS |= {name: name for name in ("fork_objects", "fork_insertions", "fault_objects")}
 EXTRA_OF_SCHEME = {  # key of `summary.extra` -> what the model counts it by
@@ -176,6 +177,7 @@ class Tally:
         counts, peaks = model.counts, model.peaks
         same = ("pages_freed", "cow_copies", "cow_reuses", "zero_copies", "early_copies", "swapped_out")
         same += ("swapped_in", "unmapped_faults", "mremap_efault_span", "span_forced")
+        same += ("lossy_merges", "lossy_moves", "ptes_lost")
         same += ("activated", "unmapped", "file_activated", "file_unmapped")
         return {
             "vmas_created": counts["vmas"],

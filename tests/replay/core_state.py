@@ -53,6 +53,7 @@ COUNTERS = (
     *("reclaim_pages", "miss_range", *WALK_COUNTERS),
     *("file_pages_looked_at", *("file_" + name for name in WALK_COUNTERS)),
     *("bugs", "unmapped_faults", "mremap_efault_span", "span_forced"),
+    *("lossy_merges", "lossy_moves", "ptes_lost"),
 )
 """The figures of the summary that the core keeps as it goes."""
 

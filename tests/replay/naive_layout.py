@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .naive_files import NaiveFiles
-from .naive_objects import RWX, SPECIAL, Mm, PresentPte, Vma
+from .naive_objects import RWX, SPECIAL, Mm, Page, PresentPte, SwapPte, Vma
 
 
 class NaiveLayout(NaiveFiles):
@@ -298,16 +298,22 @@ class NaiveLayout(NaiveFiles):
         anon_vma, pgoff = v.anon_vma, v.index_of(start)
         merged = self.vma_merge(v.mm, prev, start, end, flags, anon_vma, v.file, pgoff, middle=v)
         if merged:
-            self._look_for_loss(merged, anon_vma)
+            self._look_for_loss(merged, anon_vma, start, end)
             v = merged
         else:
             self._isolate(v, start, end)
         v.flags = flags
         return v
 
-    def _look_for_loss(self, merged, anon_vma):
+    def _look_for_loss(self, merged, anon_vma, start, end):
         """Count merges that gave pages of an anon_vma to a vma without: the defects D1 and D2."""
-        self.counts["lossy_merges"] += merged.anon_vma is None and anon_vma is not None
+        lossy = merged.anon_vma is None and anon_vma is not None
+        self.counts["lossy_merges"] += lossy
+        for vpn in merged.mm.vpns_with_pte(start, end) if lossy else ():
+            pte = merged.mm.ptes[vpn]
+            anonymous = isinstance(pte, PresentPte) and isinstance(pte.page, Page)
+            self.counts["ptes_lost"] += anonymous or isinstance(pte, SwapPte)
+        return lossy
 
     def _isolate(self, v, start, end):
         """Split `v` so that it is exactly [start, end): the lower border first."""

@@ -63,12 +63,14 @@ class NaiveMremap(NaiveLayout):
             at = end
 
     def _move_vma(self, v, old, old_len, new, new_len, dontunmap):
-        mm = v.mm
+        mm, anon_vma = v.mm, v.anon_vma
         locked = "LOCKED" in v.flags
-        self._copy_vma(v, new, new + new_len, v.index_of(old))
+        merged = self._copy_vma(v, new, new + new_len, v.index_of(old))
         for vpn in mm.vpns_with_pte(old, old + old_len):
             assert new + (vpn - old) not in mm.ptes
             self.move_pte(mm.vma_at(vpn), vpn, new + (vpn - old))
+        if merged:
+            self.counts["lossy_moves"] += self._look_for_loss(merged, anon_vma, new, new + old_len)
         if dontunmap:
             self.left_behind(mm, old, old + old_len)
         else:
@@ -87,6 +89,6 @@ class NaiveMremap(NaiveLayout):
         merged = self.vma_merge(mm, prev, start, end, v.flags, anon_vma, v.file, pgoff, source=v)
         if not merged:
             self._new_vma(mm, start, end, v.flags, pgoff, v.file, v)
-            return
+            return None
         self.anon_vma_moved(merged, v)
-        self._look_for_loss(merged, anon_vma)
+        return merged

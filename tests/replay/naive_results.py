@@ -275,6 +275,7 @@ class NaiveResults:
         }
         summary["unmapped_faults"] = counts["unmapped_faults"]
         extra = ("mremap_efault_span", "span_forced", "zero_copies", "early_copies")
+        extra += ("lossy_merges", "lossy_moves", "ptes_lost")
         summary["extra"] |= {name: counts[name] for name in extra}
         summary["extra"]["anon_vmas_never_used"] = sum(not anon_vma.pages_ever for anon_vma in freed)
         return summary

@@ -171,9 +171,8 @@ class MoveKeepsPgoffOfUnwritten(NaiveReplay):
 
     def _copy_vma(self, v, start, end, pgoff):
         if v.file is None and v.anon_vma is None:
-            self._new_vma(v.mm, start, end, v.flags, pgoff, v.file, v)
-        else:
-            super()._copy_vma(v, start, end, pgoff)
+            return self._new_vma(v.mm, start, end, v.flags, pgoff, v.file, v)
+        return super()._copy_vma(v, start, end, pgoff)
 
 
 class AccountForgotten(NaiveReplay):

@@ -487,7 +487,13 @@ DEFECTS = [
         ptes={1: "11 p1"},
         merges="10-14 case 0 - -; 12-14 case 0 - -; 11-12 case 4 - ok",
         walks="1: range 1, unreachable 1, referenced",  # PG_referenced; the young bit is out of sight
-        figures={"findings.unreachable_pages": 1, "findings.dangling_pages": 0},
+        figures={
+            "findings.unreachable_pages": 1,
+            "findings.dangling_pages": 0,
+            "extra.lossy_merges": 1,
+            "extra.lossy_moves": 0,
+            "extra.ptes_lost": 1,
+        },
     ),
     Example(
         "D1a reclaim tries again for ever",
@@ -562,7 +568,14 @@ DEFECTS = [
         pages={1: "1 a1! 10", 2: "1 a1! 11"},
         merges="10-12 case 2 ok -",
         walks="0: unreachable 1, bug:empty_anon_vma",
-        figures={"findings.unreachable_pages": 2, "findings.dangling_pages": 2, "anon_vmas.freed": 1},
+        figures={
+            "findings.unreachable_pages": 2,
+            "findings.dangling_pages": 2,
+            "anon_vmas.freed": 1,
+            "extra.lossy_merges": 1,
+            "extra.lossy_moves": 1,
+            "extra.ptes_lost": 2,
+        },
     ),
     Example(
         "D2, 11.10 file form: any offset that continues the file will do",
@@ -610,7 +623,13 @@ FIXED = [
         lists={1: "v1 v2"},
         merges="11-12 case 4 - ok",
         walks="1: hits 1, early, referenced",
-        figures={"findings.unreachable_pages": 0, "anon_vmas.allocated": 1},
+        figures={
+            "findings.unreachable_pages": 0,
+            "anon_vmas.allocated": 1,
+            "extra.lossy_merges": 0,
+            "extra.lossy_moves": 0,
+            "extra.ptes_lost": 0,
+        },
     ),
     Example(
         "D1a fixed: reclaim gets the page",
