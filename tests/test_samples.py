@@ -79,6 +79,8 @@ def test_a_recording_replays_from_its_own_snapshots(sample):
     assert (summary["trace"]["lost_events"] > 0) == (sample.name == "zoo-overwrite")
     assert summary["unmapped_faults"] < 0.01 * faults or sample.name == "zoo-overwrite"
     assert summary["anon_vmas"]["allocated"] > 0
+    lost = {name: summary["extra"][name] for name in ("lossy_merges", "lossy_moves", "ptes_lost")}
+    assert set(lost.values()) == {0}, "docs/exactness.md says that the defects D1 and D2 lose nothing here"
 
 
 @pytest.mark.compiled
