@@ -27,7 +27,14 @@ from .mmap import (
 )
 from .page_table import clear_pte, get_pte, next_pte, set_pte
 from .schemes.defaults import BRK_BOTH
-from .schemes.interface import anon_vma_left, anon_vma_link, anon_vma_moved, changes_merge, move_pte
+from .schemes.interface import (
+    anon_vma_left,
+    anon_vma_link,
+    anon_vma_moved,
+    changes_merge,
+    move_pte,
+    moves_span_vmas,
+)
 from .vma_index import find_vma, vma_before
 
 MREMAP_DONTUNMAP = 4
@@ -157,7 +164,7 @@ def do_mremap(s, mm, addr, old_length, length, new, flags):
     Notes
     -----
     Source: mm/mremap.c, ``do_mremap``. A request over several vmas is an EFAULT there; one that the recorded kernel
-    granted is applied piece by piece if it does not grow.
+    granted is applied piece by piece if it does not grow, which is told unless the scheme's kernel grants it too.
     """
     moved = new != addr
     unmap = flags & MREMAP_DONTUNMAP == 0
@@ -183,8 +190,10 @@ def do_mremap(s, mm, addr, old_length, length, new, flags):
             s.glob[0].mremap_efault_span += 1
             log_diagnostic(s, DIAG_MREMAP_EFAULT, proc, addr, 0, 0)
         else:
-            s.glob[0].span_forced += 1
-            log_diagnostic(s, DIAG_SPAN_FORCED, proc, addr, _spanned(s, mm, addr, addr + old_length), 0)
+            if not moves_span_vmas(s):
+                s.glob[0].span_forced += 1
+                n_vmas = _spanned(s, mm, addr, addr + old_length)
+                log_diagnostic(s, DIAG_SPAN_FORCED, proc, addr, n_vmas, 0)
             _move_pieces(s, mm, addr, old_length, new, unmap)
         return
     if v.vm_flags & VM_DONTEXPAND and length > old_length:

@@ -25,9 +25,6 @@ EXTRA_OF_SCHEME = {  # key of `summary.extra` -> what the model counts it by
     "anon_vma_chain": CHAIN_COUNTS,
     "linux6": CHAIN_COUNTS | {"anon_vmas_reused": "reused"},
 }
-# Figures on which core and model read the specification differently, left out of the comparison: whether a move over
-# several vmas, which today's kernel allows (note 57), counts as forced.
-DISPUTED = {"linux6": ("span_forced",)}
 UNDEFINED = {  # scheme -> table -> columns that mean something only where vmas are on lists
     "anonmm": {"anon_vmas": ("peak_vmas",), "processes": ("anon_vmas_touched",)},
 }
@@ -109,10 +106,7 @@ class Lockstep:
         if self.layout_only:
             core, model = layout_of(core), layout_of(model)
         self._compare("state", core, model)
-        core, model = (
-            {key: value for key, value in counters.items() if key not in DISPUTED.get(self.scheme, ())}
-            for counters in (self.core.counters(), self.tally.counters(self.model))
-        )
+        core, model = self.core.counters(), self.tally.counters(self.model)
         if self.layout_only:
             core, model = layout_counters(core), layout_counters(model)
         self._compare("counters", core, model)
@@ -126,7 +120,7 @@ class Lockstep:
         for key in LAYOUT_SUMMARY if self.layout_only else SUMMARY:
             self._compare(f"summary.{key}", core[key], model[key])
         if not self.layout_only:
-            extra = {key: model["extra"][key] for key in EXTRA if key not in DISPUTED.get(self.scheme, ())}
+            extra = {key: model["extra"][key] for key in EXTRA}
             counted = EXTRA_OF_SCHEME[self.scheme].items()
             extra |= {key: self.model.counts[name] for key, name in counted}
             self._compare("summary.extra", {key: core["extra"][key] for key in extra}, extra)

@@ -87,6 +87,11 @@ def madvise_vm_flags(s, flags, advice):
     return NO_FLAGS
 
 
+def moves_span_vmas(s):
+    """Return whether mremap may move a range of several vmas: an EFAULT until 6.17."""
+    return False
+
+
 def changes_merge(s):
     """Return whether mlock, madvise and mremap in place try to merge: in 2.6.7 they do not."""
     return False

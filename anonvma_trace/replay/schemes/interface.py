@@ -120,6 +120,7 @@ mprotect_vm_flags = bind(
     "mprotect_vm_flags", "(s, vma, flags): what mprotect of `vma` to `flags`, which differ, makes of them."
 )
 madvise_vm_flags = bind("madvise_vm_flags", "(s, flags, advice): flags after this advice, or NO_FLAGS.")
+moves_span_vmas = bind("moves_span_vmas", "(s): whether mremap may move a range of several vmas.")
 changes_merge = bind("changes_merge", "(s): whether mlock, madvise and mremap in place try to merge.")
 anon_rmap_bug = bind(
     "anon_rmap_bug",

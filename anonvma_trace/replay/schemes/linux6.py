@@ -363,6 +363,11 @@ def madvise_vm_flags(s, flags, advice):
 _old_advice = kernel(defaults.madvise_vm_flags)
 
 
+def moves_span_vmas(s):
+    """Return True: ``remap_move`` goes from vma to vma (mm/mremap.c, 6.17)."""
+    return True
+
+
 def changes_merge(s):
     """Return True: mlock, madvise and mremap in place go through ``vma_modify`` and ``vma_merge_extend``."""
     return True
