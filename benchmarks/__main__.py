@@ -156,7 +156,7 @@ def start_up_figures(repeat: int) -> Iterator[Figure]:
     imports, cold, cached = start_up_seconds(repeat)
     yield Figure("first replay, machine code cached, above the imports", cached, "s", 0.5)
     yield Figure("first replay, nothing cached, above the imports", cold, "s", 25)
-    yield Figure("the imports: numba, polars, pyarrow", imports, "s")
+    yield Figure("the imports: polars, pyarrow", imports, "s")
 
 
 def memory_figures() -> Iterator[Figure]:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 
-_IMPORTS = "import numba, polars, pyarrow"
+_IMPORTS = "import polars, pyarrow"  # what every replay needs; numba is needed only to compile
 _FIRST_REPLAY = "import anonvma_trace; anonvma_trace.replay_trace('fork-and-copy')"
 
 
 def _cpu_seconds(code: str, cache: str) -> float:
     """Return the CPU seconds of a Python process that runs `code`, with its own cache folder."""
     environment = os.environ | {"XDG_CACHE_HOME": cache, "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode is kept where the package is installed
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

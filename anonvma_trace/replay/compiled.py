@@ -1,56 +1,32 @@
-"""How the core is compiled: entry points that take the state of a replay as one address, and their kernels."""
+"""How the core is compiled: entry points that take the state of a replay as one address, and functions of schemes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numba
-from numba.core.registry import CPUDispatcher
-
-from .. import compiling
-from ..compiling import LINKED_OPTIONS, kernel
+from ..compiling import INTERPRETED, EntryPoint, kernel
 from .bundle import Bundle
 
-__all__ = ["LINKED_OPTIONS", "EntryPoint", "entry_point", "kernel", "machine_code"]
+__all__ = ["entry_point", "kernel", "machine_code", "specialisations", "specialised"]
+
+specialisations: list[tuple[Callable[..., Any], Callable[[type], Callable[..., Any]]]] = []
+"""Functions that stand for one of each scheme, and what returns that of the scheme with these tables."""
 
 
-class EntryPoint:
-    """A function of the core that Python calls; NamedTuples of tables go in as `Bundle`s.
+def specialised(function: Callable[..., Any], choose: Callable[[type], Callable[..., Any]]) -> None:
+    """Let compiled calls of `function`, whose first argument is a State, be calls of the function of its scheme.
 
-    Parameters
-    ----------
-    compiled : callable
-        By numba.
+    `choose` returns that, given the class of `State.rmap`.
     """
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Call the function, whatever the types of its arguments."""
-        return self._compiled(*_bundled(arguments))
-
-    def machine_code(self, *arguments: Any) -> Callable:
-        """Return what runs for arguments of these types: for calls that differ in values only.
-
-        The entry point itself looks at the types of all arguments each time, which takes as long as many events. What
-        is returned looks at none: an argument of another type is read as garbage.
-        """
-        compiled = self._compiled.compile(tuple(numba.typeof(argument) for argument in _bundled(arguments)))
-        return lambda *others: compiled(*_bundled(others))
+    specialisations.append((function, choose))
 
 
-def _bundled(arguments: tuple[Any, ...]) -> Iterator[Any]:
-    return (Bundle(each) if isinstance(each, tuple) else each for each in arguments)
+def entry_point(function: Callable[..., Any]) -> Any:
+    """Make a function one that Python calls, with NamedTuples of tables as `Bundle`s."""
+    return function if INTERPRETED else EntryPoint(function, Bundle)
 
 
-def entry_point(function: Callable) -> Callable:
-    """Compile a function that Python calls, with everything below it, and cache the machine code."""
-    compiled = compiling.entry_point(function)
-    return EntryPoint(compiled) if isinstance(compiled, CPUDispatcher) else compiled
-
-
-def machine_code(function: Callable, *arguments: Any) -> Callable:
+def machine_code(function: Any, *arguments: Any) -> Callable[..., Any]:
     """Return `EntryPoint.machine_code`, or the function itself where nothing is compiled."""
     return function.machine_code(*arguments) if isinstance(function, EntryPoint) else function

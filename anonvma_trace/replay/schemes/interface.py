@@ -1,6 +1,6 @@
 """What every reverse-mapping scheme offers, and how the core reaches the scheme of a replay.
 
-The core is written once and calls the functions below. numba specialises it by the type of its arguments, so
+The core is written once and calls the functions below. It is compiled for the types of its arguments, so
 the type of `State.rmap` (a NamedTuple of the scheme's own tables) chooses the functions at compile time:
 one specialised core for each scheme, compiled when that scheme is first used, without a test at run time.
 ``docs/decisions/0002-binding-schemes.md`` tells what was measured.
@@ -16,10 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
-from numba.extending import overload
-
-from ..bundle import BundleType
-from ..compiled import LINKED_OPTIONS
+from ..compiled import specialised
 from . import defaults
 from .description import Scheme
 
@@ -65,13 +62,7 @@ def bind(name: str, purpose: str, modules: dict[type, ModuleType] = _modules) ->
     interpreted.__name__ = interpreted.__qualname__ = name
     interpreted.__doc__ = purpose
 
-    @overload(interpreted, jit_options=cast(Any, LINKED_OPTIONS), strict=False)
-    def specialise(s, *arguments):
-        if not isinstance(s, BundleType):
-            return None
-        tables, _ = s.fields["rmap"]
-        return function_of(tables.instance_class)
-
+    specialised(interpreted, function_of)
     return interpreted
 
 
