@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from .proc_maps import Snapshot
+from .tasks import Tasks
 
 TASK_COMM_LEN = 16
 
@@ -64,14 +65,16 @@ class ExecsInFlight:
 
     Parameters
     ----------
+    tasks : Tasks
+        Who is in execve.
     awaits_markers : bool
         There are exec snapshots: wait for their marker lines.
     """
 
-    def __init__(self, awaits_markers: bool) -> None:
+    def __init__(self, tasks: Tasks, awaits_markers: bool) -> None:
+        self._tasks = tasks
         self._awaits_markers = awaits_markers
-        self._entered: dict[int, int] = {}  # tid -> seq of the enter
-        self._renamed: dict[int, tuple[int, str]] = {}  # tid -> seq and new name
+        self._entered: dict[int, int] = {}  # tid -> seq of the enter, at the end of the latest block
         self._awaiting: dict[int, Exec] = {}  # pid -> exec whose marker may still come
         self._finished: list[Exec] = []
 
@@ -80,43 +83,14 @@ class ExecsInFlight:
         finished, self._finished = self._finished, []
         return finished
 
-    def enter(self, tid: int, seq: int) -> None:
-        """Note that a thread calls execve."""
-        self._entered[tid] = seq
+    def take_calls(self, tids: list[int]) -> None:
+        """Take in that these threads have called execve in a block, and others may have returned from it."""
+        seqs = {tid: self._tasks.exec_entered(tid) for tid in (*self._entered, *tids)}
+        self._entered = {tid: seq for tid, seq in seqs.items() if seq}
 
-    def leave(self, tid: int) -> None:
-        """Note that the call returned, so that no marker will follow."""
-        self._entered.pop(tid, None)
-        if tid in self._awaiting:
-            self._give_up_marker(tid)
-
-    def forget(self, tid: int) -> None:
-        """Note that the thread is gone."""
-        self._entered.pop(tid, None)
-        self._renamed.pop(tid, None)
-        if tid in self._awaiting:
-            self._give_up_marker(tid)
-
-    def rename(self, tid: int, seq: int, name: str) -> None:
-        """Note that a task got a new name: by exec, or by itself."""
-        self._renamed[tid] = (seq, name)
-
-    def rename_of(self, pid: int, old_pid: int, filename: str) -> int:
-        """Return the number of the task_rename that belongs to the exec now being logged; -1 for none."""
-        rename, name = self._renamed.get(pid, (-1, ""))
-        enter = self._entered.get(old_pid)
-        if enter is None:  # execve itself was not recorded: another rename has another name
-            return rename if name == comm_of_file(filename) else -1
-        return rename if rename > enter else -1
-
-    def exec(self, new: Exec, filename: str) -> None:
-        """Take in an exec that succeeded; fills in its `faults_from` and `renamed`."""
-        rename = self.rename_of(new.pid, new.old_pid, filename)
-        enter = self._entered.pop(new.old_pid, -1)
-        self._renamed.pop(new.pid, None)
-        new.renamed = rename >= 0
-        new.faults_from = rename if new.renamed else enter
-        self._give_up_marker(new.pid)
+    def exec(self, new: Exec) -> None:
+        """Take in an exec that succeeded."""
+        self.give_up_image(new.pid)
         if self._awaits_markers:
             self._awaiting[new.pid] = new
         else:
@@ -143,10 +117,10 @@ class ExecsInFlight:
         """
         for tid, seq in list(self._entered.items()):
             if bool(((tids == tid) & (seqs > seq) & in_user_mode).any()):
-                del self._entered[tid]
+                self._give_up_call(tid)
         for pid, new in list(self._awaiting.items()):
             if bool(((tids == pid) & (seqs > new.seq)).any()):
-                self._give_up_marker(pid)
+                self.give_up_image(pid)
 
     def horizon(self) -> int | None:
         """Return the first event whose rows may still change, or None."""
@@ -158,18 +132,25 @@ class ExecsInFlight:
         horizon = self.horizon()
         for tid, seq in list(self._entered.items()):
             if seq == horizon:
-                del self._entered[tid]
+                self._give_up_call(tid)
         for pid, new in list(self._awaiting.items()):
             if new.first_event == horizon:
-                self._give_up_marker(pid)
+                self.give_up_image(pid)
 
     def give_up_all(self) -> None:
         """Stop waiting for anything: the trace ended."""
-        self._entered.clear()
+        for tid in list(self._entered):
+            self._give_up_call(tid)
         for pid in list(self._awaiting):
-            self._give_up_marker(pid)
+            self.give_up_image(pid)
 
-    def _give_up_marker(self, pid: int) -> None:
+    def give_up_image(self, pid: int) -> None:
+        """Stop waiting for the image of the latest exec of `pid`."""
         new = self._awaiting.pop(pid, None)
         if new is not None:
             self._finished.append(new)
+
+    def _give_up_call(self, tid: int) -> None:
+        """Take a thread not to be in execve."""
+        del self._entered[tid]
+        self._tasks.leave_exec(tid)

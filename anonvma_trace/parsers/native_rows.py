@@ -85,9 +85,8 @@ class NativeRows:
         self._first_images = [snapshot for snapshot in given if not snapshot.n]
         self._files = Names()
         self._notes = Notes()
-        self._task_events = TaskEvents(
-            texts, self._files, numbered, self._notes, [] if images is None else images
-        )
+        self._texts = texts
+        self._task_events = TaskEvents(texts, numbered, self._notes, [] if images is None else images)
         self._call_rows = CallRows(texts, self._files, shared_memory_sizes(given), self._notes)
         self._pages = PageJoin()
         self._reclaim = ReclaimRows()
@@ -130,8 +129,8 @@ class NativeRows:
         self._next_seq += len(block)
         self._note_late(block)
         walk = self._task_events.walk(block, seq)
-        pids, names = self._task_events.tasks.follow(block)
-        parts += walk.rows(pids, names, self._files)
+        pids, names = walk.pids, walk.names
+        parts += walk.rows(self._texts, self._files)
         parts.append(self._fault_rows(block, seq, family, pids, names))
         parts.append(self._call_rows.rows(block, seq, pids, names, changes + walk.changes))
         shown = np.array(sorted(walk.shown_pages), dtype=np.int64).reshape(-1, 2)

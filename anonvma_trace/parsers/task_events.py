@@ -1,9 +1,8 @@
-"""The events that change which task is which, one by one: fork, exec, exit, rename, markers, losses."""
+"""The events that change which task is which (fork, exec, exit, rename), markers, images and losses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from ..events import CLONE_THREAD, CLONE_VM
 from .execs import Exec, ExecsInFlight, comm_of_file
 from .images import argument_frame, start_rows
 from .native_block import Names, NativeBlock
-from .native_events import LEADER_LAST, PAGE_FAMILIES, SYSCALLS, Family, native_tables
+from .native_events import Family, native_tables
 from .notes import Notes
 from .proc_maps import Snapshot
 from .repeated_forks import RepeatedForks
@@ -34,10 +33,26 @@ from .row_table import (
     key,
 )
 from .snapshots_given import NumberedSnapshots
-from .tasks import DEAD, UNKNOWN, Tasks
+from .task_kernels import (
+    AFTER_EXIT,
+    GIVE_UP,
+    MADE_CHILD,
+    MADE_COMM,
+    MADE_EVENT,
+    MADE_FLAGS,
+    MADE_LEN,
+    MADE_OP,
+    MADE_PID,
+    N_TOLD_COLUMNS,
+    NOTED_EVENT,
+    NOTED_WHAT,
+    OF_ITSELF,
+    START,
+)
+from .tasks import ACTS, Followed, Tasks
 
 _MARKER = re.compile(r"snap n=(\d+) why=(\w+) pid=(\d+)")
-_EXEC_CALLS = ("execve", "execveat")
+_FAMILY = native_tables().family
 
 
 class Change(NamedTuple):
@@ -59,56 +74,19 @@ class Change(NamedTuple):
     snapshot: Snapshot | None = None
 
 
-def _kinds_looked_at() -> np.ndarray:
-    tables = native_tables()
-    about_tasks = (Family.NEWTASK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
-    alone = (*about_tasks, Family.MARK, Family.LOST, Family.IMAGE)
-    execs = [number for number, call in enumerate(SYSCALLS) if call.name in _EXEC_CALLS]
-    of_exec = np.isin(tables.family, (Family.ENTER, Family.EXIT)) & np.isin(tables.syscall, execs)
-    return np.isin(tables.family, alone) | of_exec
+_CHANGES = ("fork", "exec", "exit")  # what their rows are called too
+_new_change = partial(tuple.__new__, Change)  # `_make` is a function of Python: twice the time
 
 
-_LOOKED_AT = _kinds_looked_at()
+class _Told(NamedTuple):
+    """What the walk must be told of an event, as `task_kernels` says; `snapshot` is -1 for none."""
 
-_NOT_ACTS = (Family.MARK, Family.LOST, Family.IMAGE, *PAGE_FAMILIES)
-"""Events that may stand in the recording though their thread is not recorded."""
-
-_ACTS = ~np.isin(native_tables().family, _NOT_ACTS)
-
-
-class TaskEvent(NamedTuple):
-    """One event of a block as plain numbers: taking them from the columns one by one costs more than the walk.
-
-    Attributes
-    ----------
-    at : int
-        Its index in the block.
-    seq : int
-        Its number in the stream.
-    kind, tid, tgid, text, found : int
-        As in `NativeBlock`.
-    args : list of int
-        The first three numbers: no task event has more.
-    """
-
-    at: int
-    seq: int
-    kind: int
-    tid: int
-    tgid: int
-    text: int
-    found: int
-    args: list[int]
-
-
-_new_task_event = partial(tuple.__new__, TaskEvent)  # `_make` is a function of Python: twice the time
-
-
-def _task_events(block: NativeBlock, seq: np.ndarray, at: np.ndarray) -> Iterator[TaskEvent]:
-    """Return the events `at` (indices) of a block, one after another."""
-    columns = (at, seq[at], block.kind[at], block.tid[at], block.tgid[at], block.text[at], block.found[at])
-    numbers = zip(*(column.tolist() for column in (*columns, block.args[at, :3])), strict=True)
-    return map(_new_task_event, numbers)
+    event: int
+    what: int
+    value: int
+    pid: int
+    name: int
+    snapshot: int = -1
 
 
 class TaskWalk:
@@ -116,31 +94,46 @@ class TaskWalk:
 
     Attributes
     ----------
-    changes : list of Change
-        In order.
+    pids, names : ndarray of int64
+        Process (`tasks.DEAD` if it is gone) and number of the command name of each event of the block.
     shown_pages : list of tuple (event, frame)
         Pages whose frame number a snapshot tells, at the event (index in the block) where it was taken.
     used_lines : int
         Lines that became a row; loss marks, which are counted by themselves, aside.
     """
 
-    def __init__(self, block: NativeBlock, seq: np.ndarray) -> None:
+    def __init__(self, block: NativeBlock, seq: np.ndarray, followed: Followed) -> None:
+        self.pids, self.names, self._made, _ = followed
         self.block = block
         self.seq = seq
-        self.changes: list[Change] = []
         self.shown_pages: list[tuple[int, int]] = []
-        self.used_lines = 0
+        ops = self._made[:, MADE_OP]
+        self.used_lines = int(np.count_nonzero(ops != OP_CODE["lost"]))
         self._images: list[tuple[int, Snapshot, int]] = []  # event, image, number of its command name
-        self._added: list[tuple[int, ...]] = []
-        self._events: list[int] = []
 
-    def change(self, event: TaskEvent, what: str, pid: int, value: int = 0) -> None:
-        """Note a change of process `pid`."""
-        self.changes.append(Change(event.seq, what, pid, value))
+    @property
+    def changes(self) -> list[Change]:
+        """What changed: start images first, then the others in order."""
+        changes = [
+            Change(self._seq_of(event), "image", snapshot.pid, snapshot=snapshot)
+            for event, snapshot, _ in self._images
+        ]
+        of_tasks = self._made[np.isin(self._made[:, MADE_OP], [OP_CODE[what] for what in _CHANGES])]
+        what = {OP_CODE[what]: what for what in _CHANGES}
+        columns = (
+            self.seq[of_tasks[:, MADE_EVENT]],
+            of_tasks[:, MADE_OP],
+            of_tasks[:, MADE_PID],
+            of_tasks[:, MADE_CHILD],
+        )
+        changes += [
+            _new_change((seq, what[op], pid, child, None))
+            for seq, op, pid, child in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+        return changes
 
     def show_start(self, event: int, snapshot: Snapshot, comm: int) -> None:
         """Note that a running process is what `snapshot` shows, behind `event`; -1 is before the block."""
-        self.changes.append(Change(self._seq_of(event), "image", snapshot.pid, snapshot=snapshot))
         self._images.append((event, snapshot, comm))
         _, frames = snapshot.anonymous_frames()
         self.shown_pages += [(event, frame) for frame in frames.tolist() if frame >= 0]
@@ -148,37 +141,22 @@ class TaskWalk:
     def _seq_of(self, event: int) -> int:
         return int(self.seq[event]) if event >= 0 else int(self.seq[0]) - 1
 
-    def add(
-        self,
-        op: str,
-        event: TaskEvent,
-        pid: int,
-        *,
-        length: int = 0,
-        flags: int = 0,
-        child: int = 0,
-        file: int = -1,
-        comm: int | None = None,
-    ) -> None:
-        """Add a row at `event`; one with a `comm` is about `pid`, not an act of the thread that logged it."""
-        about_another = comm is not None
-        self._added.append((OP_CODE[op], pid, length, flags, child, file, about_another, comm or 0))
-        self._events.append(event.at)
-        self.used_lines += op != "lost"
-
-    def rows(self, pids: np.ndarray, names: np.ndarray, files: Names) -> list[np.ndarray]:
-        """Return the rows added, and those of the start images behind their markers.
+    def rows(self, texts: Names, files: Names) -> list[np.ndarray]:
+        """Return the rows that the events make, and those of the start images behind their markers.
 
         Parameters
         ----------
-        pids, names : ndarray of int64
-            Process and command name of each event of the block.
+        texts, files : Names
+            Texts of the events; names of mapped objects, which the programs executed are added to.
         """
-        rows = event_rows(self.block, self.seq, pids, names, np.array(self._events, dtype=np.int64))
-        added = np.array(self._added, dtype=np.int64).reshape(-1, 8).T
-        rows[[OP, PID, LEN, FLAGS, CHILD, FILE]] = added[:6]
-        about_another, comms = added[6] != 0, added[7]
-        rows[TID, about_another], rows[COMM, about_another] = -1, comms[about_another]
+        made = self._made
+        rows = event_rows(self.block, self.seq, self.pids, self.names, made[:, MADE_EVENT])
+        rows[[OP, PID, LEN, FLAGS, CHILD]] = made[:, [MADE_OP, MADE_PID, MADE_LEN, MADE_FLAGS, MADE_CHILD]].T
+        about_another = made[:, MADE_COMM] != OF_ITSELF
+        rows[TID, about_another], rows[COMM, about_another] = -1, made[about_another, MADE_COMM]
+        programs = self.block.text[made[:, MADE_EVENT]]
+        for row in np.flatnonzero((rows[OP] == OP_CODE["exec"]) & (programs >= 0)).tolist():
+            rows[FILE, row] = files.number(texts.values[programs[row]])
         parts = [rows]
         for event, snapshot, comm in self._images:
             image = start_rows(snapshot, files)
@@ -194,8 +172,8 @@ class TaskEvents:
 
     Parameters
     ----------
-    texts, files : Names
-        Command names and other texts of the events; names of mapped objects.
+    texts : Names
+        Command names and other texts of the events.
     snapshots : NumberedSnapshots
         Start and exec snapshots that have their place somewhere in the trace.
     notes : Notes
@@ -214,23 +192,18 @@ class TaskEvents:
     """
 
     def __init__(
-        self,
-        texts: Names,
-        files: Names,
-        snapshots: NumberedSnapshots,
-        notes: Notes,
-        images: list[Snapshot],
+        self, texts: Names, snapshots: NumberedSnapshots, notes: Notes, images: list[Snapshot]
     ) -> None:
         self.tasks = Tasks()
-        self.execs = ExecsInFlight(snapshots.awaits_markers)
+        self.execs = ExecsInFlight(self.tasks, snapshots.awaits_markers)
         self.lost_events = 0
         self.started: set[int] = set()
-        self._texts, self._files, self._notes = texts, files, notes
+        self._texts, self._notes = texts, notes
         self._snapshots = snapshots
         self._images = images
         self._used_images: list[Snapshot] = []
         self._forks = RepeatedForks()
-        self._family_of: list[int] = native_tables().family.tolist()
+        self._program_names: dict[int, int] = {}  # number of a path -> of the name of who executes it
 
     @property
     def unused_snapshots(self) -> int:
@@ -252,178 +225,151 @@ class TaskEvents:
         return image
 
     def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
-        """Look at the task events of a block in order."""
-        steps: dict[int, Callable[[TaskWalk, TaskEvent], None]] = {
-            Family.NEWTASK: self._newtask,
-            Family.FORK: self._sched_fork,
-            Family.EXEC: self._exec,
-            Family.TASK_EXIT: self._task_exit,
-            Family.RENAME: self._rename,
-            Family.MARK: self._mark,
-            Family.IMAGE: self._image,
-            Family.LOST: self._lost,
-            Family.ENTER: self._enter,
-            Family.EXIT: self._leave,
-        }
-        family_of = self._family_of
-        acts = _ACTS[block.kind]
-        strangers = self.tasks.strangers(block, acts)
-        walk = TaskWalk(block, seq)
-        self._place_starts_by_time(walk, acts)
-        met = 0
-        looked_at = _LOOKED_AT[block.kind]
-        looked_at[self._forks.new_ones(block)] = True
-        for event in _task_events(block, seq, np.flatnonzero(looked_at)):
-            while met < len(strangers) and strangers[met][0] <= event.at:
-                self.tasks.meet(*strangers[met])
-                met += 1
-            steps[family_of[event.kind]](walk, event)
-        for stranger in strangers[met:]:
-            self.tasks.meet(*stranger)
+        """Follow the task events of a block in order."""
+        shown: list[Snapshot] = []
+        told = [
+            *self._starts_by_time(block, shown),
+            *self._forks_told_once(block),
+            *self._programs(block),
+            *self._marks(block, shown),
+            *self._images_of_starts(block, shown),
+        ]
+        told.sort(key=_event_of)  # stable: a start is told before what else its event is
+        numbers = np.array(told, dtype=np.int64).reshape(-1, N_TOLD_COLUMNS)
+        followed = self.tasks.follow(block, seq, numbers, self._snapshots.awaits_markers)
+        self.execs.take_calls(self.tasks.exec_callers(block))
+        losses = block.args[_FAMILY[block.kind] == Family.LOST, 0]
+        self.lost_events += int(np.maximum(losses, 1).sum())  # where the number is not known, at least one
+        walk = TaskWalk(block, seq, followed)
+        self._finish(walk, followed.noted, shown)
         return walk
 
-    def _note(self, code: str, walk: TaskWalk, event: TaskEvent) -> None:
-        self._notes.count(code, walk.block.line[event.at : event.at + 1])
+    def _finish(self, walk: TaskWalk, noted: np.ndarray, shown: list[Snapshot]) -> None:
+        """Do what is left to do of the events that were noted; `shown` are the snapshots they name."""
+        after_exit = noted[:, NOTED_WHAT] == AFTER_EXIT
+        self._notes.count("event-after-exit", walk.block.line[noted[after_exit, NOTED_EVENT]])
+        for what, event, subject, old_pid, faults_from, renamed, comm in noted[~after_exit].tolist():
+            if what == Family.EXEC:
+                self._exec(walk, event, subject, old_pid, faults_from, bool(renamed), comm)
+            elif what == GIVE_UP:
+                self.execs.give_up_image(subject)
+            elif what == Family.MARK and shown[subject].why != "start":
+                self._show_exec(walk, event, shown[subject])
+            else:
+                self.started.add(shown[subject].pid)
+                walk.show_start(event - (what == START), shown[subject], comm)
+                if what != Family.IMAGE:
+                    self._snapshots.use(shown[subject])
 
-    def _newtask(self, walk: TaskWalk, event: TaskEvent) -> None:
-        self._start_task(walk, event, event.args[0], event.args[1])
-
-    def _sched_fork(self, walk: TaskWalk, event: TaskEvent) -> None:
+    def _forks_told_once(self, block: NativeBlock) -> list[_Told]:
         """Fall back on sched_process_fork where task_newtask was not recorded (or lost): it has no flags."""
-        child, tid = event.args[1], event.tid
-        flags = self._forks.flags_before(event.at, tid)
-        if flags is None:
-            tgids = walk.block.tgid[walk.block.tid == child]
-            is_thread = len(tgids) > 0 and tgids[0] == self.tasks.pid(tid, event.tgid)
-            if event.found & 4:  # slot 2: perf tells
-                is_thread = bool(event.args[2])
-            flags = CLONE_VM | CLONE_THREAD if is_thread else 0
-            self._note("fork-without-flags", walk, event)
-        self._start_task(walk, event, child, flags)
+        told = []
+        for event in self._forks.new_ones(block).tolist():
+            flags, tgid = self._forks.flags_before(event, int(block.tid[event])), -1
+            if flags is None:
+                self._notes.count("fork-without-flags", block.line[event : event + 1])
+                if block.found[event] & 4:  # slot 2: perf tells
+                    flags = CLONE_VM | CLONE_THREAD if block.args[event, 2] else 0
+                else:
+                    tgids = block.tgid[block.tid == block.args[event, 1]]
+                    tgid = max(int(tgids[0]), 0) if len(tgids) else 0
+            told.append(_Told(event, Family.FORK, flags or 0, tgid, -1))
+        return told
 
-    def _start_task(self, walk: TaskWalk, event: TaskEvent, child: int, flags: int) -> None:
-        pid = self.tasks.pid(event.tid, event.tgid)
-        self.execs.forget(child)
-        name = event.text
-        if name < 0:  # not told by every format: a child begins with its parent's
-            name = self.tasks.names.now(event.tid)
-        self.tasks.names.change(event.at, child, name)
-        if flags & CLONE_THREAD and pid != DEAD:
-            self.tasks.start_thread(event.at, child, pid)
-            return
-        self.tasks.start_thread(event.at, child, child)
-        if pid == DEAD:
-            self._note("event-after-exit", walk, event)
-            return
-        walk.add("fork", event, pid, child=child, flags=flags & 0xFFFFFFFF)
-        walk.change(event, "fork", pid, child)
+    def _programs(self, block: NativeBlock) -> list[_Told]:
+        """Tell the name that each exec gives its process; not every format tells the program."""
+        events = np.flatnonzero(_FAMILY[block.kind] == Family.EXEC)
+        return [
+            _Told(event, Family.EXEC, text >= 0, 0, self._program_name(text))
+            for event, text in zip(events.tolist(), block.text[events].tolist(), strict=True)
+        ]
 
-    def _exec(self, walk: TaskWalk, event: TaskEvent) -> None:
-        block = walk.block
-        pid, old_pid = event.args[0], event.args[1]
-        if self.tasks.pid(old_pid, event.tgid) == DEAD:
-            self._note("event-after-exit", walk, event)
-            return
-        told = event.text >= 0  # not by every format
-        filename = self._texts.values[event.text] if told else ""
-        if told and self.execs.rename_of(pid, old_pid, filename) < 0:
-            self.tasks.names.change(event.at - 1, pid, self._texts.number(comm_of_file(filename)))
-        self.tasks.become_leader(event.at, pid, old_pid)
+    def _program_name(self, text: int) -> int:
+        """Return the number of the name that who executes the path of number `text` has; -1 is an empty path."""
+        name = self._program_names.get(text)
+        if name is None:
+            path = self._texts.values[text] if text >= 0 else ""
+            name = self._program_names[text] = self._texts.number(comm_of_file(path))
+        return name
+
+    def _marks(self, block: NativeBlock, shown: list[Snapshot]) -> list[_Told]:
+        """Tell what markers say; snapshots that they name are added to `shown`."""
+        told = []
+        events = np.flatnonzero(_FAMILY[block.kind] == Family.MARK)
+        for event, text in zip(events.tolist(), block.text[events].tolist(), strict=True):
+            found = _MARKER.match(self._texts.values[text])
+            if found is None:
+                continue
+            n, why, pid = int(found[1]), found[2], int(found[3])
+            snapshot = self._snapshots.named(n, why, pid)
+            if snapshot is not None:
+                name = self._name_in(snapshot) if why == "start" else -1
+                told.append(_Told(event, Family.MARK, n, pid, name, len(shown)))
+                shown.append(snapshot)
+                continue
+            if why in ("start", "exec") and self._snapshots:
+                self._notes.count("marker-without-snapshot", block.line[event : event + 1])
+            told.append(_Told(event, Family.MARK, n, pid, -1))
+        return told
+
+    def _name_in(self, snapshot: Snapshot) -> int:
+        """Return the number of the command name that a snapshot tells, -1 for none."""
+        return self._texts.number(snapshot.comm) if snapshot.comm else -1
+
+    def _images_of_starts(self, block: NativeBlock, shown: list[Snapshot]) -> list[_Told]:
+        """Tell of processes that ran when recording began; one whose image ``--maps`` gave has pages too there."""
+        told = []
+        events = np.flatnonzero(_FAMILY[block.kind] == Family.IMAGE)
+        for event, number in zip(events.tolist(), block.args[events, 0].tolist(), strict=True):
+            image = self._images[number]
+            if not self._snapshots.has_start(image.pid) and self.usable_image(image) is not None:
+                told.append(_Told(event, Family.IMAGE, 0, image.pid, self._name_in(image), len(shown)))
+                shown.append(image)
+        return told
+
+    def _starts_by_time(self, block: NativeBlock, shown: list[Snapshot]) -> list[_Told]:
+        """Place start snapshots before the first event that is not earlier, in formats without markers."""
+        starts = self._snapshots.starts_between(int(block.ts[0]), int(block.ts[-1]))
+        told = []
+        for snapshot in starts:
+            event = int(np.searchsorted(block.ts, snapshot.t_mono_ns))
+            of_pid = ACTS[block.kind] & (block.tid == snapshot.pid)
+            if of_pid[:event].any() or not self.tasks.is_unknown(snapshot.pid):
+                continue  # it ran before: the clocks differ
+            told.append(_Told(event, START, 0, snapshot.pid, self._name_in(snapshot), len(shown)))
+            shown.append(snapshot)
+        return told
+
+    def _exec(
+        self, walk: TaskWalk, event: int, pid: int, old_pid: int, faults_from: int, renamed: bool, comm: int
+    ) -> None:
+        """Take in that `pid` executes a program."""
+        ts = int(walk.block.ts[event])
+        image = self._snapshots.take_exec_at(pid, ts)
+        if image is None and walk.block.found[event] & 4 and walk.block.args[event, 2]:
+            image = self._images[walk.block.args[event, 2] - 1]  # the event itself names it, counting from 1
         new = Exec(
-            seq=event.seq,
-            ts=int(block.ts[event.at]),
-            line=int(block.line[event.at]),
-            cpu=int(block.cpu[event.at]),
-            comm=self.tasks.names.now(pid),
+            seq=int(walk.seq[event]),
+            ts=ts,
+            line=int(walk.block.line[event]),
+            cpu=int(walk.block.cpu[event]),
+            comm=comm,
             pid=pid,
             old_pid=old_pid,
-            snapshot=self._snapshots.take_exec_at(pid, int(block.ts[event.at]))
-            or self._image_of(walk, event),
+            faults_from=faults_from,
+            renamed=renamed,
+            snapshot=image,
         )
-        self.execs.exec(new, filename)
-        walk.add("exec", event, pid, file=self._files.number(filename) if told else -1)
-        walk.change(event, "exec", pid)
+        self.execs.exec(new)
 
-    def _task_exit(self, walk: TaskWalk, event: TaskEvent) -> None:
-        tid = event.args[0]
-        pid = self.tasks.pid(tid, event.tgid)
-        self.execs.forget(tid)
-        if pid == DEAD:
-            self._note("event-after-exit", walk, event)
-            return
-        group_dead = bool(event.args[1]) if event.found & 2 else None
-        if group_dead and event.args[1] == LEADER_LAST:
-            group_dead = True if tid == pid else None
-        if self.tasks.end_thread(event.at, tid, pid, group_dead):
-            walk.add("exit", event, pid)
-            walk.change(event, "exit", pid)
-
-    def _rename(self, walk: TaskWalk, event: TaskEvent) -> None:
-        own_tid = event.tid
-        tid = event.args[0] if event.found & 1 else own_tid
-        name = event.text
-        self.tasks.names.change(event.at, tid, name)
-        if tid == own_tid:  # not another's, through /proc/PID/comm
-            self.execs.rename(tid, event.seq, self._texts.values[name])
-
-    def _mark(self, walk: TaskWalk, event: TaskEvent) -> None:
-        found = _MARKER.match(self._texts.values[event.text])
-        if found is None:
-            return
-        n, why, pid = int(found[1]), found[2], int(found[3])
-        snapshot = self._snapshots.named(n, why, pid)
-        comm = self.tasks.names.now(pid)
-        if why == "start" and snapshot is not None:
-            comm = self._start(walk, event.at, snapshot)
-            self._snapshots.use(snapshot)
-        elif snapshot is not None and self.execs.show_image(pid, snapshot):
+    def _show_exec(self, walk: TaskWalk, event: int, snapshot: Snapshot) -> None:
+        """Let the latest exec of a process have the image that a marker names."""
+        if self.execs.show_image(snapshot.pid, snapshot):
             self._snapshots.use(snapshot)
             frame = argument_frame(snapshot)
             if frame >= 0:
-                walk.shown_pages.append((event.at, frame))
-        elif snapshot is None and why in ("start", "exec") and self._snapshots:
-            self._note("marker-without-snapshot", walk, event)
-        walk.add("mark", event, pid, length=n, comm=comm)
+                walk.shown_pages.append((event, frame))
 
-    def _start(self, walk: TaskWalk, event: int, snapshot: Snapshot) -> int:
-        """Let a running process be what `snapshot` shows; returns the number of its command name."""
-        comm = self.tasks.names.now(snapshot.pid)
-        if snapshot.comm:
-            comm = self._texts.number(snapshot.comm)
-            self.tasks.names.change(event, snapshot.pid, comm)
-        self.started.add(snapshot.pid)
-        walk.show_start(event, snapshot, comm)
-        return comm
 
-    def _image(self, walk: TaskWalk, event: TaskEvent) -> None:
-        """Take in the image of a process that ran when recording began; one that ``--maps`` gave has pages too."""
-        image = self._images[event.args[0]]
-        if not self._snapshots.has_start(image.pid) and self.usable_image(image) is not None:
-            self._start(walk, event.at, image)
-
-    def _image_of(self, walk: TaskWalk, event: TaskEvent) -> Snapshot | None:
-        """Return the image that an exec event itself names: its slot 2 counts from 1."""
-        number = event.args[2] if event.found & 4 else 0
-        return self._images[number - 1] if number else None
-
-    def _place_starts_by_time(self, walk: TaskWalk, acts: np.ndarray) -> None:
-        """Place start snapshots before the first event that is not earlier, in formats without markers."""
-        block = walk.block
-        for snapshot in self._snapshots.starts_between(int(block.ts[0]), int(block.ts[-1])):
-            event = int(np.searchsorted(block.ts, snapshot.t_mono_ns))
-            of_pid = acts & (block.tid == snapshot.pid)
-            if of_pid[:event].any() or self.tasks.pids.now(snapshot.pid) != UNKNOWN:
-                continue  # it ran before: the clocks differ
-            self._snapshots.use(snapshot)
-            self._start(walk, event - 1, snapshot)
-
-    def _lost(self, walk: TaskWalk, event: TaskEvent) -> None:
-        events = event.args[0]
-        self.lost_events += max(events, 1)  # where the number is not known, at least one
-        walk.add("lost", event, 0, length=events, comm=-1)
-
-    def _enter(self, walk: TaskWalk, event: TaskEvent) -> None:
-        self.execs.enter(event.tid, event.seq)
-
-    def _leave(self, walk: TaskWalk, event: TaskEvent) -> None:
-        self.execs.leave(event.tid)
+def _event_of(told: _Told) -> int:
+    return told.event

@@ -2,210 +2,152 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..compiling import entry_point
 from .native_block import NativeBlock
+from .native_events import PAGE_FAMILIES, PID_MAX_LIMIT, SYSCALLS, Family, native_tables
+from .task_kernels import (
+    ASSUMED,
+    DEAD,
+    ENTERED,
+    MADE,
+    N_CALL_COLUMNS,
+    N_MADE_COLUMNS,
+    N_NOTED_COLUMNS,
+    N_TID_COLUMNS,
+    NAME,
+    NOTED,
+    PROCESS,
+    TOLD_PID,
+    UNKNOWN,
+    follow_tasks,
+)
 
-UNKNOWN, DEAD = 0, -1
-"""Values in place of a pid: nothing is known of the tid yet; its thread or process is gone."""
+__all__ = ["ABOUT_TASKS", "ACTS", "DEAD", "UNKNOWN", "Followed", "Tasks"]
 
-NO_NAME = -1
-
-
-@entry_point
-def _follow(tids, change_at, change_tid, change_value, value_of, values):
-    """Fill `values` with the value of each event's tid; a change holds for the events after `change_at`."""
-    change = 0
-    for event in range(len(tids)):
-        while change < len(change_at) and change_at[change] < event:
-            value_of[change_tid[change]] = change_value[change]
-            change += 1
-        values[event] = value_of[tids[event]]
-    while change < len(change_at):
-        value_of[change_tid[change]] = change_value[change]
-        change += 1
-
-
-class TidTable:
-    """A value for each tid that changes at certain events of a block.
-
-    Parameters
-    ----------
-    initial : int
-        Value of a tid that nothing is known of.
-    """
-
-    def __init__(self, initial: int) -> None:
-        self._initial = initial
-        self._value_of = np.full(1 << 16, initial, dtype=np.int64)
-        self._changes: list[tuple[int, int, int]] = []  # event, tid, value
-        self._now: dict[int, int] = {}
-
-    def now(self, tid: int) -> int:
-        """Return the value after all changes told so far."""
-        value = self._now.get(tid)
-        if value is not None:
-            return value
-        return int(self._value_of[tid]) if tid < len(self._value_of) else self._initial
-
-    def change(self, event: int, tid: int, value: int) -> None:
-        """From the event after number `event` of the block on, `tid` has `value`; tell changes in order."""
-        self._changes.append((event, tid, value))
-        self._now[tid] = value
-
-    def follow(self, tids: np.ndarray) -> np.ndarray:
-        """Return the value at each event of the block, and take the changes in.
-
-        Parameters
-        ----------
-        tids : ndarray of int64
-            Tid of each event of the block.
-        """
-        changes = np.array(self._changes, dtype=np.int64).reshape(-1, 3)
-        highest = int(max(tids.max(initial=0), changes[:, 1].max(initial=0)))
-        self._make_room(highest)
-        values = np.empty(len(tids), dtype=np.int64)
-        _follow(
-            tids,
-            np.ascontiguousarray(changes[:, 0]),
-            np.ascontiguousarray(changes[:, 1]),
-            np.ascontiguousarray(changes[:, 2]),
-            self._value_of,
-            values,
-        )
-        self._changes.clear()
-        self._now.clear()
-        return values
-
-    def values(self, tids: np.ndarray) -> np.ndarray:
-        """Return the values before the first event of the block."""
-        self._make_room(int(tids.max(initial=0)))
-        return self._value_of[tids]
-
-    def set(self, tid: int, value: int) -> None:
-        """Between two blocks: give `tid` a value."""
-        self._make_room(tid)
-        self._value_of[tid] = value
-
-    def _make_room(self, highest: int) -> None:
-        if highest >= len(self._value_of):
-            grown = np.full(2 * (highest + 1), self._initial, dtype=np.int64)
-            grown[: len(self._value_of)] = self._value_of
-            self._value_of = grown
+_EXEC_CALLS = ("execve", "execveat")
+_NAMES_TASKS = (Family.NEWTASK, Family.FORK, Family.EXEC, Family.TASK_EXIT, Family.RENAME)
+_LOOKED_AT = (*_NAMES_TASKS, Family.MARK, Family.LOST, Family.IMAGE)
+# Events that may stand in the recording though their thread is not recorded.
+_NOT_ACTS = (Family.MARK, Family.LOST, Family.IMAGE, *PAGE_FAMILIES)
+_MOST_NOTES = 2  # of an event
 
 
-class Tasks:
-    """Threads, processes and their names.
+def _steps_of_kinds() -> np.ndarray:
+    """Return what the events of each kind are to `follow_tasks`."""
+    tables = native_tables()
+    execs = [number for number, call in enumerate(SYSCALLS) if call.name in _EXEC_CALLS]
+    of_exec = np.isin(tables.family, (Family.ENTER, Family.EXIT)) & np.isin(tables.syscall, execs)
+    step = np.where(np.isin(tables.family, _LOOKED_AT) | of_exec, tables.family, 0)
+    return np.stack([step, ~np.isin(tables.family, _NOT_ACTS)], axis=1).astype(np.int64)
+
+
+_STEP_OF_KIND = _steps_of_kinds()
+_IS_ENTER = _STEP_OF_KIND[:, 0] == Family.ENTER
+_TASKS_NAMED = np.isin(native_tables().family, _NAMES_TASKS)
+
+ABOUT_TASKS = _STEP_OF_KIND[:, 0] > 0
+"""Whether events of a kind can change which task is which, or have a place among those that do."""
+
+ACTS = _STEP_OF_KIND[:, 1] > 0
+"""Whether events of a kind are acts of their thread."""
+
+
+class Followed(NamedTuple):
+    """What came out of a block.
 
     Attributes
     ----------
-    names : TidTable
-        Number of the name of each tid, as task_newtask, task_rename and sched_process_exec tell it.
+    pids, names : ndarray of int64, shape (n_events,)
+        Process of each event, `DEAD` where that or its thread is gone; number of its name, -1 where there is none.
+    made : ndarray of int64, shape (n, N_MADE_COLUMNS)
+        Rows that the events about tasks make.
+    noted : ndarray of int64, shape (n, N_NOTED_COLUMNS)
+        What remains to be done, in order.
+    """
+
+    pids: np.ndarray
+    names: np.ndarray
+    made: np.ndarray
+    noted: np.ndarray
+
+
+class Tasks:
+    """Threads, processes and their names, and which threads are in execve.
+
+    Attributes
+    ----------
     assumed : int
         Tids taken for processes of their own because nothing told otherwise.
     """
 
     def __init__(self) -> None:
-        self.pids = TidTable(UNKNOWN)
-        self.names = TidTable(NO_NAME)
-        self.column_names = TidTable(NO_NAME)
         self.assumed = 0
-        self._threads: dict[int, set[int]] = {}  # live threads of each live process, as far as known
+        self._of_tid = np.zeros((0, N_TID_COLUMNS), dtype=np.int32)
+        self._calls = np.zeros((0, N_CALL_COLUMNS), dtype=np.int64)
 
-    def pid(self, tid: int, tgid: int = -1) -> int:
-        """Return the process of `tid` now, or DEAD; `tgid` is what the line says, -1 for nothing."""
-        pid = self.pids.now(tid)
-        if pid == UNKNOWN:
-            return tgid if tgid > 0 else tid
-        return pid
+    def is_unknown(self, tid: int) -> bool:
+        """Tell whether nothing was told of `tid` up to the end of the latest block."""
+        return tid >= len(self._of_tid) or int(self._of_tid[tid, PROCESS]) == UNKNOWN
 
-    def start_thread(self, event: int, tid: int, pid: int) -> None:
-        """Let `tid` begin as a thread of `pid`, or as a process of its own if they are equal."""
-        self.pids.change(event, tid, pid)
-        if tid == pid:
-            self._threads[pid] = {tid}
-        else:
-            self._threads.setdefault(pid, {pid}).add(tid)
+    def name(self, tid: int) -> int:
+        """Return the number of the name that events told of `tid` up to the end of the latest block; -1 for none."""
+        return int(self._of_tid[tid, NAME]) - 1 if tid < len(self._of_tid) else -1
 
-    def become_leader(self, event: int, pid: int, old_tid: int) -> None:
-        """Follow an exec: `pid` has one thread left, itself; `old_tid`, which called it, has become that."""
-        for tid in self._threads.get(pid, set()) | {old_tid}:
-            if tid != pid:
-                self.pids.change(event, tid, DEAD)
-        self.pids.change(event, pid, pid)
-        self._threads[pid] = {pid}
+    def exec_entered(self, tid: int) -> int:
+        """Return the number of the event with which `tid` entered the execve that it is in; 0 for none."""
+        return int(self._calls[tid, ENTERED])
 
-    def end_thread(self, event: int, tid: int, pid: int, group_dead: bool | None) -> bool:
-        """Let `tid` of `pid` exit, and return whether the process does.
+    def leave_exec(self, tid: int) -> None:
+        """Take in that `tid` is in no execve."""
+        self._calls[tid, ENTERED] = 0
 
-        Parameters
-        ----------
-        group_dead : bool or None
-            What the kernel says of it; None where it does not, then the threads are counted.
-        """
-        threads = self._threads.setdefault(pid, {pid, tid})
-        threads.discard(tid)
-        last = not threads if group_dead is None else group_dead
-        if last:
-            for other in threads | {tid, pid}:
-                self.pids.change(event, other, DEAD)
-            del self._threads[pid]
-        elif tid != pid:
-            # A leader that went first stays on record: a thread that calls execve will take its tid over.
-            self.pids.change(event, tid, DEAD)
-        return last
+    @staticmethod
+    def exec_callers(block: NativeBlock) -> list[int]:
+        """Return the threads that enter execve in a block."""
+        return np.unique(block.tid[_IS_ENTER[block.kind]]).tolist()
 
-    def follow(self, block: NativeBlock) -> tuple[np.ndarray, np.ndarray]:
-        """Return process and name of each event of a block, after its changes were told.
-
-        Returns
-        -------
-        pids : ndarray of int64
-            `DEAD` for events of threads and processes that are gone.
-        names : ndarray of int64
-            Numbers of names; -1 where there is none.
-        """
-        pids = self.pids.follow(block.tid)
-        # What is left: markers and losses, whose tid does not act.
-        unknown = pids == UNKNOWN
-        pids[unknown] = np.where(block.tgid[unknown] > 0, block.tgid[unknown], block.tid[unknown])
-        named = np.flatnonzero(block.comm >= 0)
-        columns = (named - 1, block.tid[named], block.comm[named])
-        for event, tid, name in zip(*(column.tolist() for column in columns), strict=True):
-            self.column_names.change(event, tid, name)
-        printed = self.column_names.follow(block.tid)
-        told = self.names.follow(block.tid)
-        return pids, np.where(told >= 0, told, printed)
-
-    def strangers(self, block: NativeBlock, acts: np.ndarray) -> list[tuple[int, int, int]]:
-        """Return the threads in a block that nothing told of before it, in order of appearance.
+    def follow(self, block: NativeBlock, seq: np.ndarray, told: np.ndarray, awaits_images: bool) -> Followed:
+        """Follow the tasks through a block.
 
         Parameters
         ----------
-        acts : ndarray of bool
-            Which events of `block` are acts of their tid.
-
-        Returns
-        -------
-        list of tuple (event, tid, tgid)
-            First event of each; `tgid` as printed there. The block itself may tell of them before that event.
+        seq : ndarray of int64
+            Number of each event in the stream, from 1.
+        told : ndarray of int64, shape (n, N_TOLD_COLUMNS)
+            What the kernel cannot know of events; see there.
+        awaits_images : bool
+            Execs wait for a mark that names their image.
         """
-        at = np.flatnonzero(acts & (self.pids.values(block.tid) == UNKNOWN) & (block.tid > 0))
-        _, first = np.unique(block.tid[at], return_index=True)
-        events = np.sort(at[first])
-        return list(
-            zip(events.tolist(), block.tid[events].tolist(), block.tgid[events].tolist(), strict=True)
+        self._make_room(block, told)
+        pids, names = np.empty((2, len(block)), dtype=np.int64)
+        at_most = len(told) + int(np.count_nonzero(ABOUT_TASKS[block.kind]))
+        made = np.empty((at_most, N_MADE_COLUMNS), dtype=np.int64)
+        noted = np.empty((_MOST_NOTES * at_most, N_NOTED_COLUMNS), dtype=np.int64)
+        n = np.zeros(3, dtype=np.int64)
+        numbers = (block.tid, block.tgid, block.text, block.comm, block.found, seq)
+        follow_tasks(
+            *(block.kind, numbers, block.args, _STEP_OF_KIND, told, self._of_tid, self._calls),
+            *(awaits_images, pids, names, made, noted, n),
         )
+        self.assumed += int(n[ASSUMED])
+        return Followed(pids, names, made[: n[MADE]], noted[: n[NOTED]])
 
-    def meet(self, event: int, tid: int, tgid: int) -> None:
-        """Take in a thread that nothing told of: one of `tgid`, or (-1) a process of its own."""
-        if self.pids.now(tid) != UNKNOWN:
-            return
-        pid = self.pid(tid, tgid)
-        if self.pids.now(pid) == DEAD:
-            self.pids.change(event - 1, tid, DEAD)
-            return
-        self.pids.change(event - 1, tid, pid)
-        self._threads.setdefault(pid, {pid}).add(tid)
-        self.assumed += tgid <= 0
+    def _make_room(self, block: NativeBlock, told: np.ndarray) -> None:
+        """Make the tables large enough for every tid of a block; one row more: that of -1 is the last."""
+        args = block.args[_TASKS_NAMED[block.kind], :2]
+        highest = max(int(tids.max(initial=0)) for tids in (block.tid, block.tgid))
+        for pids in (args, told[:, TOLD_PID]):  # damaged text can name anything
+            highest = max(highest, int(pids.max(initial=0, where=pids <= PID_MAX_LIMIT)))
+        if highest + 2 > len(self._of_tid):
+            n_tids = max(1 << 16, 2 * (highest + 2))
+            self._of_tid, self._calls = _grown(self._of_tid, n_tids), _grown(self._calls, n_tids)
+
+
+def _grown(table: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return a table with more rows, zero behind those that there are: memory that nothing touches takes no room."""
+    grown = np.zeros((n_rows, table.shape[1]), dtype=table.dtype)
+    grown[: len(table)] = table
+    return grown
