@@ -25,3 +25,13 @@ ci:
 # Every figure of docs/performance.md, as ratios, in one run
 bench *arguments:
     {{ python }} -m benchmarks {{ arguments }}
+
+# The user guide as a site, shown anew at each change of a page
+docs:
+    .venv/bin/pip install --quiet --editable '.[docs]'
+    .venv/bin/mkdocs serve
+
+# Run the notebooks and write their outputs, and draw the pictures of docs/refusals-and-misses.md
+notebooks:
+    {{ python }} -m tests.test_notebooks
+    {{ python }} docs/site/pictures.py
