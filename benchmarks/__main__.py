@@ -19,7 +19,7 @@ from tests.replay.generated import fault_heavy, fork_family, many_vmas, to_batch
 
 from .families import gain
 from .runs import fastest, replay, replay_slowly, require_equal
-from .start_up import start_up_seconds
+from .start_up import answer_seconds, start_up_seconds
 
 WIDTH = 120  # columns, where the output is no terminal
 SLICE_EVENTS = 50_000  # of the fault-heavy load, for the slow model
@@ -157,6 +157,8 @@ def start_up_figures(repeat: int) -> Iterator[Figure]:
     yield Figure("first replay, machine code cached, above the imports", cached, "s", 0.5)
     yield Figure("first replay, nothing cached, above the imports", cold, "s", 25)
     yield Figure("the imports: polars, pyarrow", imports, "s")
+    for line, seconds in answer_seconds(repeat).items():
+        yield Figure(f"anonvma-trace {line}", seconds, "s", 0.3)
 
 
 def memory_figures() -> Iterator[Figure]:

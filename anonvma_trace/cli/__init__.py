@@ -8,12 +8,14 @@ part of the input could not be read or was lost by the recorder; 130 interrupted
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from .. import __version__
 from .asking import compare, explain
+from .help_texts import SHORT, START, examples_of
 from .reading import convert, inspect, samples
 from .recording import record
 from .replaying import replay, report
@@ -21,15 +23,24 @@ from .replaying import replay, report
 app = typer.Typer(
     name="anonvma-trace",
     help="Replay memory-management traces under the kernel's reverse-mapping schemes and see what they cost.",
+    epilog=START,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help and wrong usage as plain text: half the time, and lines that can be copied
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _add(function: Callable[..., None], context_settings: dict[str, bool] | None = None) -> None:
+    name = function.__name__
+    app.command(short_help=SHORT[name], epilog=examples_of(name), context_settings=context_settings)(function)
+
+
 # In the order in which --help lists them.
-for function in (inspect, convert, replay, report, compare, explain):
-    app.command()(function)
-app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(record)
-app.command()(samples)
+for _function in (inspect, convert, replay, report, compare, explain):
+    _add(_function)
+_add(record, {"ignore_unknown_options": True, "allow_interspersed_args": False})
+_add(samples)
 
 
 def main() -> None:

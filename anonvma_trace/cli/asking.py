@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .completing import complete_schemes
 from .options import (
     DebugOption,
     FormatOption,
@@ -35,6 +36,7 @@ def compare(
             metavar="A,B,…",
             help="Schemes to compare, rules behind plus signs: anon_vma,anon_vma+rmap40. By default all.",
             show_default=False,
+            autocompletion=complete_schemes,
         ),
     ] = None,
     rule: RuleOption = None,
@@ -105,10 +107,7 @@ def explain(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Tell what one event did and why (--event), or the history of one page (--addr, --pid).
-
-    Examples: explain zoo --event 812; explain zoo --addr 0x7f0269688000 --pid 4789
-    """
+    """Tell what one event did and why (--event), or the history of one page (--addr, --pid)."""
     options = parse_options(option)
     address = _parse_subject(event, addr, pid)
     trace = open_trace(traces, maps, format, scenario)

@@ -6,12 +6,22 @@ from typing import Annotated
 
 import typer
 
+from .completing import (
+    complete_detail,
+    complete_format,
+    complete_option,
+    complete_rule,
+    complete_scheme,
+    complete_trace,
+)
+
 TraceArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TRACE",
         help="File, - for standard input, or name of a bundled sample; several are parts of one recording.",
         show_default=False,
+        autocompletion=complete_trace,
     ),
 ]
 MapsOption = Annotated[
@@ -26,22 +36,44 @@ MapsOption = Annotated[
 FormatOption = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="NAME", help="Format of TRACE, in place of detection.", show_default=False
+        "--format",
+        metavar="NAME",
+        help="Format of TRACE, in place of detection.",
+        show_default=False,
+        autocompletion=complete_format,
     ),
 ]
 ScenarioOption = Annotated[
     str | None,
     typer.Option("--scenario", metavar="TEXT", help="A scenario in place of TRACE.", show_default=False),
 ]
-SchemeOption = Annotated[str, typer.Option("--scheme", metavar="NAME", help="Reverse-mapping scheme.")]
+SchemeOption = Annotated[
+    str,
+    typer.Option(
+        "--scheme",
+        metavar="NAME",
+        help="Reverse-mapping scheme: pte_chain, anonmm, anon_vma, anon_vma_chain or linux6.",
+        autocompletion=complete_scheme,
+    ),
+]
 RuleOption = Annotated[
     list[str] | None,
-    typer.Option("--rule", metavar="NAME", help="Change to the scheme (repeatable).", show_default=False),
+    typer.Option(
+        "--rule",
+        metavar="NAME",
+        help="Change to the scheme, e.g. rmap40 (repeatable).",
+        show_default=False,
+        autocompletion=complete_rule,
+    ),
 ]
 OptionOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="NAME=VALUE", help="Option of the replay (repeatable).", show_default=False
+        "--option",
+        metavar="NAME=VALUE",
+        help="Option of the replay, e.g. instant_free=off (repeatable).",
+        show_default=False,
+        autocompletion=complete_option,
     ),
 ]
 DetailOption = Annotated[
@@ -50,6 +82,7 @@ DetailOption = Annotated[
         "--detail",
         metavar="HOW",
         help="Rows of walks, merges and vma_spans: full, sampled (a bounded sample) or none. Totals stay exact.",
+        autocompletion=complete_detail,
     ),
 ]
 JobsOption = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from .completing import complete_rule, complete_trace
 from .options import (
     DebugOption,
     DetailOption,
@@ -72,6 +73,7 @@ def replay(
             metavar="RULE",
             help="Replay a second time under this rule and compare vma counts, e.g. merge_pre_rmap39.",
             show_default=False,
+            autocompletion=complete_rule,
         ),
     ] = None,
     check: Annotated[
@@ -139,6 +141,7 @@ def report(
             metavar="DIR|TRACE",
             help="Directory that `replay --out` wrote, or a trace as for `replay`.",
             show_default=False,
+            autocompletion=complete_trace,
         ),
     ] = None,
     pid: Annotated[
