@@ -14,15 +14,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analysis import Replay, read_trace, replay_trace
     from .compare import Comparison, compare_schemes
+    from .difference import Difference, diff
 
 __version__ = "0.1.0"
 
-__all__ = ["Comparison", "Replay", "__version__", "compare_schemes", "read_trace", "replay_trace"]
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Replay",
+    "__version__",
+    "compare_schemes",
+    "diff",
+    "read_trace",
+    "replay_trace",
+]
 
 _HOMES = {
     "Comparison": "compare",
+    "Difference": "difference",
     "Replay": "analysis",
     "compare_schemes": "compare",
+    "diff": "difference",
     "read_trace": "analysis",
     "replay_trace": "analysis",
 }

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from .analysis import Progress, TracePath, read_trace
 from .comparing import chosen_schemes, run_comparison
 from .comparison_tables import ComparisonTables
-from .errors import OutputError
-from .reports import build_comparison_report, write_report
-from .reports.document import Table
-from .reports.numbers import format_value
+from .reports import build_comparison_report, write_report_or_json
+from .reports.notebook import tables_html
 from .reports.scheme_comparison import figures_by_scheme
 from .trace import Trace
 
@@ -47,11 +42,7 @@ class Comparison(ComparisonTables):
         OutputError
             The file cannot be written.
         """
-        path = Path(path)
-        if path.suffix.lower() == ".json":
-            _write_json(self.to_dict(), path)
-        else:
-            write_report(build_comparison_report(self), path)
+        write_report_or_json(path, lambda: build_comparison_report(self), self.to_dict)
 
     def __repr__(self) -> str:
         trace = self.summaries[self.reference]["trace"]
@@ -59,9 +50,7 @@ class Comparison(ComparisonTables):
 
     def _repr_html_(self) -> str:
         """Show findings and tables in a notebook."""
-        report = build_comparison_report(self)
-        findings = "".join(f"<li>{escape(text)}</li>" for text in report.findings)
-        return f"<ul>{findings}</ul>" + "".join(map(_table_html, report.tables()))
+        return tables_html(build_comparison_report(self))
 
 
 def compare_schemes(
@@ -108,31 +97,3 @@ def compare_schemes(
     if not isinstance(trace, Trace):
         trace = read_trace(trace, maps=maps)
     return Comparison(**vars(run_comparison(trace, choices, options=options, progress=progress)))
-
-
-def _write_json(data: dict[str, Any], path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            str(path),
-            expected="a file that can be written",
-            found=error.strerror or str(error),
-            hint="choose another place, or make its directory first",
-        ) from error
-
-
-def _table_html(table: Table) -> str:
-    heads = "".join(f"<th>{escape(column.label)}</th>" for column in table.columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{escape(format_value(value, column.kind))}</td>"
-            for value, column in zip(row, table.columns, strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
-    )
-    return f"<p><b>{escape(table.title)}</b></p><table><tr>{heads}</tr>{rows}</table>"

@@ -22,8 +22,10 @@ from rich.text import Text
 from .errors import TraceError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from .reports import document
-    from .reports.document import Report
+    from .reports.document import Part, Report, TimeFigure
     from .samples import Sample
     from .summary_text import Section
     from .trace import Trace
@@ -89,27 +91,82 @@ def print_samples(samples: Sequence[Sample], directory: str) -> None:
         print(f"in {directory}")
 
 
-def print_comparison(report: Report) -> None:
-    """Print what a comparison found and its tables to standard output."""
-    from .reports import document
+def print_report(report: Report, *, in_full: bool = False) -> None:
+    """Print the notices, findings and tables of a report to standard output.
 
+    Of figures, levels over time become sparklines; the rows of others are printed where their part has no table.
+
+    Parameters
+    ----------
+    report : Report
+    in_full : bool, optional
+        Print what the report is of and the reading of each part too.
+    """
     grid = Table.grid(padding=(0, 0, 0, 0))
     grid.add_column(overflow="fold")
-    for finding in report.findings:
-        grid.add_row(Text(finding))
+    if in_full:
+        for label, text in report.facts:
+            grid.add_row(Text.assemble((label, "bold"), f"  {text}"))
+        grid.add_row("")
     for notice in report.notices:
         grid.add_row(Text(f"{notice.what} {notice.consequence}", style=_SEVERITY_STYLES["warning"]))
+    for finding in report.findings:
+        grid.add_row(Text(finding))
+    was_folded, width = False, _out().width
     for section in report.sections:
         for part in section.parts:
-            tables = [block for block in part.blocks if isinstance(block, document.Table)]
-            grid.add_row("")
-            if not tables:
-                grid.add_row(Text(part.heading, style="bold"))
-                grid.add_row(Text(part.reading))
-            for table in tables:
-                grid.add_row(Text(table.title, style="bold"))
-                grid.add_row(_table_of(table))
+            is_folded = in_full and not part.blocks
+            if not (is_folded and was_folded):
+                grid.add_row("")
+            for row in _part_rows(part, in_full, width):
+                grid.add_row(row)
+            was_folded = is_folded
     _print_grid(grid)
+
+
+def _part_rows(part: Part, in_full: bool, width: int) -> list[RenderableType]:
+    from .reports import document
+
+    tables = [block for block in part.blocks if isinstance(block, document.Table)]
+    levels = [block for block in part.blocks if isinstance(block, document.TimeFigure)]
+    if not tables:
+        tables = [block.table for block in part.blocks if isinstance(block, document.BarFigure)]
+    rows: list[RenderableType] = []
+    if in_full:
+        rows = [Text.assemble((f"{part.heading}: ", "bold"), part.reading)]
+    elif not (tables or levels):
+        rows = [Text(part.heading, style="bold"), Text(part.reading)]
+    for figure in levels:
+        lines = map(Text, sparklines(figure, width))
+        rows += [Text(figure.table.title, style="bold"), *lines]
+    for table in tables:
+        rows += [Text(table.title, style="bold"), _table_of(table)]
+    if in_full and part.blocks and part.explanation:
+        rows.append(Text(part.explanation))
+    return rows
+
+
+def sparklines(figure: TimeFigure, width: int) -> list[str]:
+    """Return the columns of a figure as a sparkline each, with the lowest and the highest value, a line each.
+
+    Parameters
+    ----------
+    figure : TimeFigure
+    width : int
+        Characters of a line; neighbouring values become one, the higher, where they do not fit.
+    """
+    from .reports.numbers import sparkline
+
+    columns = [column for column in figure.table.columns if column.name in figure.drawn]
+    values = [figure.table.values(column.name) for column in columns]
+    texts = [f"{min(each, default=0):,} to {max(each, default=0):,}" for each in values]
+    left = max(len(column.label) for column in columns)
+    room = width - left - max(map(len, texts)) - 2
+    top = max(max(each, default=0) for each in values)
+    return [
+        f"{column.label:<{left}} {sparkline(each, top, room)} {text}"
+        for column, each, text in zip(columns, values, texts, strict=True)
+    ]
 
 
 def _table_of(table: document.Table) -> Table:
@@ -128,6 +185,10 @@ def _table_of(table: document.Table) -> Table:
                 for value, column in zip(row, table.columns, strict=True)
             )
         )
+    if table.rest is not None:
+        sums = zip(table.rest[1:], table.columns[1:], strict=True)
+        rest = (Text("" if value is None else format_value(value, column.kind)) for value, column in sums)
+        drawn.add_row(Text(f"{table.hidden:,} more"), *rest, style="dim")
     return drawn
 
 

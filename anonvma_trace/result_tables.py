@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ROWS_AT_ONCE = 1 << 16
+_BLOCKS = {"schema", "trace", "scheme", "rules", "options", "vmas", "anon_vmas", "pages", "merges", "reclaim"}
 
 
 class ResultTables:
@@ -125,22 +126,42 @@ class ResultTables:
         Raises
         ------
         TraceAccessError
-            The directory holds no ``summary.json``, or a table in it cannot be read.
+            The directory holds no ``summary.json`` of a replay, or a table is missing, damaged or another one.
         """
         directory = Path(directory)
         try:
             summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
             files = table_files(directory)
-            for path in files.values():
-                pq.read_metadata(path)
+            schemas = {name: _schema_of(path) for name, path in files.items()}
+        except FileNotFoundError as error:
+            found = "no summary.json" if directory.is_dir() else "no such directory"
+            raise _not_results(directory, found) from error
         except (OSError, ValueError) as error:
-            raise TraceAccessError(
-                str(directory),
-                expected="the results of `anonvma-trace replay --out`",
-                found=str(error),
-                hint="name the directory that a replay wrote, or a trace",
-            ) from error
+            raise _not_results(directory, str(error)) from error
+        if not (isinstance(summary, dict) and summary.keys() >= _BLOCKS):
+            raise _not_results(directory, "a summary.json of something else")
+        if missing := [name for name in TABLES if name not in files]:
+            raise _not_results(directory, f"no {missing[0]}.parquet")
+        for name, schema in schemas.items():
+            if lacking := [column for column in TABLES[name].names if column not in schema.names]:
+                raise _not_results(directory, f"no column {lacking[0]} in {name}.parquet")
         return cls(summary, files)
+
+
+def _schema_of(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except ValueError as error:
+        raise ValueError(f"{path.name}, which cannot be read: {error}") from error
+
+
+def _not_results(directory: Path, found: str) -> TraceAccessError:
+    return TraceAccessError(
+        str(directory),
+        expected="all results of `anonvma-trace replay --out`",
+        found=found,
+        hint="name a directory that a replay of this version wrote; replay the trace again if files are missing",
+    )
 
 
 def table_files(directory: Path) -> dict[str, Path]:

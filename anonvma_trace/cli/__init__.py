@@ -15,6 +15,7 @@ import typer
 
 from .. import __version__
 from .asking import compare, explain
+from .differing import diff
 from .help_texts import SHORT, START, examples_of
 from .reading import convert, inspect, samples
 from .recording import record
@@ -37,7 +38,7 @@ def _add(function: Callable[..., None], context_settings: dict[str, bool] | None
 
 
 # In the order in which --help lists them.
-for _function in (inspect, convert, replay, report, compare, explain):
+for _function in (inspect, convert, replay, report, compare, diff, explain):
     _add(_function)
 _add(record, {"ignore_unknown_options": True, "allow_interspersed_args": False})
 _add(samples)

@@ -72,7 +72,7 @@ def compare(
     if json:
         console.print_json(result.to_dict())
     elif output is None:
-        console.print_comparison(build_comparison_report(result))
+        console.print_report(build_comparison_report(result))
     if output is not None:
         console.print_message(f"wrote {output}")
     return finish(trace)

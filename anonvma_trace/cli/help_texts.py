@@ -28,6 +28,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "anonvma-trace compare pycow --schemes anon_vma,anon_vma+rmap40,linux6",
         "anonvma-trace compare run.trace.zst -o schemes.html",
     ),
+    "diff": (
+        "anonvma-trace diff pycow --schemes anon_vma,anon_vma+rmap40",
+        "anonvma-trace diff tiny-sh threxec --exit-code --json",
+        "anonvma-trace diff before after -o changes.html",
+    ),
     "explain": (
         "anonvma-trace explain swapfork --event 8025",
         "anonvma-trace explain zoo --addr 0x7f0269688000 --pid 4789",
@@ -40,7 +45,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "samples": ("anonvma-trace samples",),
 }
-"""Command lines by command. ``run.trace.zst`` stands for a recording, ``results`` for what `replay --out` wrote."""
+"""Command lines by command. ``run.trace.zst`` stands for a recording, ``results``, ``before``, ``after`` for what
+`replay --out` wrote."""
 
 SHORT = {
     "inspect": "What a trace holds: events, processes, losses.",
@@ -48,6 +54,7 @@ SHORT = {
     "replay": "Replay a trace under a scheme and print the summary.",
     "report": "Write a report of results or of a trace, HTML or Markdown.",
     "compare": "Replay under several schemes side by side.",
+    "diff": "What differs between two results, and at which events.",
     "explain": "What one event did and why, or the history of one page.",
     "record": "Record a command with the kernel's tracing (as root).",
     "samples": "List the bundled sample traces.",

@@ -60,7 +60,7 @@ class Disagreements:
                 _note(self._findings, (name, DIAGNOSTICS[code][1]), [event], 1)
 
     def _add_merges(self, observed: Sequence[Observations]) -> None:
-        events, codes = _joined([(each.merge_events, each.merge_codes) for each in observed], NO_ATTEMPT)
+        events, codes = joined([(each.merge_events, each.merge_codes) for each in observed], NO_ATTEMPT)
         results = results_of(codes)
         reference = results[:, self._reference]
         merged = merges_of(codes)
@@ -86,8 +86,8 @@ class Disagreements:
             )
 
     def _add_walks(self, observed: Sequence[Observations]) -> None:
-        events, visited = _joined([(each.walk_events, each.visited) for each in observed], 0)
-        _, found = _joined([(each.walk_events, each.found) for each in observed], 0)
+        events, visited = joined([(each.walk_events, each.visited) for each in observed], 0)
+        _, found = joined([(each.walk_events, each.found) for each in observed], 0)
         for at, name in enumerate(self._names):
             beside = self.against[name]
             more = visited[:, at] - visited[:, self._reference]
@@ -136,8 +136,15 @@ class Disagreements:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _joined(parts: list[tuple[np.ndarray, np.ndarray]], missing: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return all events of all parts, and a column of values for each part, `missing` where it has none."""
+def joined(parts: list[tuple[np.ndarray, np.ndarray]], missing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all events of all parts, and a column of values for each part, `missing` where it has none.
+
+    Parameters
+    ----------
+    parts : list of (ndarray, ndarray)
+        Events, ascending, and a value for each.
+    missing : int
+    """
     events = np.unique(np.concatenate([of for of, _ in parts]))
     values = np.full((len(events), len(parts)), missing, np.int64)
     for column, (of, each) in enumerate(parts):

@@ -61,26 +61,33 @@ class Observer:
         )
         for rows in self._rows.values():
             rows.clear()
-        merge_events, merge_codes = _attempts(merges)
+        merge_events, merge_codes = attempts_of(
+            *(merges[:, _MERGES.index(name)] for name in ("event", "case", "left", "right"))
+        )
         walk_events, first = np.unique(walks[:, _WALKS.index("event")], return_index=True)
         told = told[_IS_FINDING[told[:, _TOLD.index("code")]]]
         return Observations(
             merge_events,
             merge_codes,
             walk_events,
-            _sums(walks[:, _WALKS.index("vmas_visited")], first),
-            _sums(walks[:, _WALKS.index("hits")], first),
+            sums_of(walks[:, _WALKS.index("vmas_visited")], first),
+            sums_of(walks[:, _WALKS.index("hits")], first),
             told[:, _TOLD.index("event")],
             told[:, _TOLD.index("code")],
         )
 
 
-def _attempts(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return events with attempts and a code for each: what became of one attempt, or the cases of several."""
-    case, left, right = (rows[:, _MERGES.index(name)] for name in ("case", "left", "right"))
-    events, first, attempts = np.unique(
-        rows[:, _MERGES.index("event")], return_index=True, return_counts=True
-    )
+def attempts_of(
+    event: np.ndarray, case: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return events with attempts and a code for each: what became of one attempt, or the cases of several.
+
+    Parameters
+    ----------
+    event, case, left, right : ndarray of int64
+        Of each attempt, in order; sides as indices into `tables.MERGE_SIDES`.
+    """
+    events, first, attempts = np.unique(event, return_index=True, return_counts=True)
     codes = (((case << _SIDE_BITS) | left) << _SIDE_BITS | right)[first]
     several = attempts > 1
     if several.any():
@@ -94,7 +101,7 @@ def _several(case: np.ndarray, refused: np.ndarray, first: np.ndarray) -> np.nda
     """Return, for each event, how many attempts ended in each case, and the first reason for a refusal."""
     code = np.full(len(first), _SEVERAL, np.int64)
     for number in range(_CASES):
-        code |= np.minimum(_sums((case == number).astype(np.int64), first), _MOST) << (number * _COUNT_BITS)
+        code |= np.minimum(sums_of((case == number).astype(np.int64), first), _MOST) << (number * _COUNT_BITS)
     of_event = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(case))))
     at = np.flatnonzero(refused)
     with_one, earliest = np.unique(of_event[at], return_index=True)
@@ -102,7 +109,8 @@ def _several(case: np.ndarray, refused: np.ndarray, first: np.ndarray) -> np.nda
     return code
 
 
-def _sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+def sums_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return the sums of the stretches of `values` that begin at the places `first`."""
     return np.add.reduceat(values, first) if len(first) else np.zeros(0, np.int64)
 
 

@@ -1,20 +1,24 @@
 """Reports: result tables in, documents out.
 
-`build_report` turns the result of a replay into a `Report` (data, no markup), `render_html` and
-`render_markdown` turn that into text, `write_report` writes either. The statistics behind each section are
-functions of their own, for notebooks: `reclaim_cost`, `anon_vma_counts`, `merge_refusals`, `file_walks`,
-`lock_counts`.
+`build_report` turns the result of a replay into a `Report` (data, no markup), `build_comparison_report` that of
+several schemes, `build_difference_report` what differs between two results. `render_html` and `render_markdown`
+turn that into text, `write_report` writes either. The statistics behind each section are functions of their own, for
+notebooks: `reclaim_cost`, `anon_vma_counts`, `merge_refusals`, `file_walks`, `lock_counts`, `run_differences`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from .. import __version__
 from ..comparison_tables import ComparisonTables
+from ..difference_tables import DifferenceTables
 from ..errors import OutputError, UsageError
 from ..result_tables import ResultTables
 from .document import Report
@@ -24,11 +28,19 @@ from .sections import overview
 from .sections.address_space import address_space_section
 from .sections.anon_vma_counts import anon_vma_counts_section
 from .sections.diagnostics import diagnostics_section
+from .sections.difference_overview import (
+    difference_facts,
+    difference_findings,
+    difference_key_figures,
+    difference_notices,
+    difference_title,
+)
 from .sections.family import family_section
 from .sections.file_pages import file_pages_section
 from .sections.locks import locks_section
 from .sections.merge_refusals import merge_refusals_section
 from .sections.reclaim_cost import reclaim_cost_section
+from .sections.run_differences import difference_sections
 from .sections.scheme_comparison import (
     comparison_facts,
     comparison_findings,
@@ -42,10 +54,12 @@ from .sections.validation import validation_sections
 __all__ = [
     "Report",
     "build_comparison_report",
+    "build_difference_report",
     "build_report",
     "render_html",
     "render_markdown",
     "write_report",
+    "write_report_or_json",
 ]
 
 
@@ -120,6 +134,26 @@ def build_comparison_report(
     )
 
 
+def build_difference_report(
+    difference: DifferenceTables,
+    *,
+    title: str | None = None,
+    generated_at: datetime | None = None,
+    tool_version: str | None = None,
+) -> Report:
+    """Return the report of what differs between two results; the parameters are as for `build_report`."""
+    return Report(
+        title=title or difference_title(difference),
+        facts=difference_facts(difference),
+        notices=difference_notices(difference),
+        key_figures=difference_key_figures(difference),
+        findings=difference_findings(difference),
+        sections=difference_sections(difference),
+        generated_at=generated_at or datetime.now(UTC),
+        version=__version__ if tool_version is None else tool_version,
+    )
+
+
 def write_report(report: Report | ResultTables, path: str | Path, *, svg: bool = False) -> None:
     """Write a report as HTML or Markdown, as the suffix of `path` says (``.html`` or ``.md``).
 
@@ -163,6 +197,29 @@ def write_report(report: Report | ResultTables, path: str | Path, *, svg: bool =
     else:
         pictures = _write_pictures(whole, path) if svg else {}
         write_text(path, render_markdown(whole, pictures=pictures))
+
+
+def write_report_or_json(
+    path: str | Path, build: Callable[[], Report], data: Callable[[], dict[str, Any]]
+) -> None:
+    """Write a report as HTML or Markdown, or its data as JSON, as the suffix of `path` says.
+
+    Parameters
+    ----------
+    path : str or Path
+    build, data : callable
+        Make the report and the data; only what is written is made.
+
+    Raises
+    ------
+    UsageError, OutputError
+        As `write_report`.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        write_text(path, json.dumps(data(), indent=2, allow_nan=False) + "\n")
+    else:
+        write_report(build(), path)
 
 
 def _write_pictures(report: Report, path: Path) -> dict[int, str]:

@@ -121,10 +121,13 @@ class BarFigure:
         First column: what the bar is; further columns: its numbers.
     series : tuple of str
         Columns whose values make up the bar, end to end.
+    side_by_side : bool
+        Each of them has a bar of its own beside the others instead.
     """
 
     table: Table
     series: tuple[str, ...]
+    side_by_side: bool = False
 
     @property
     def has_shapes(self) -> bool:
@@ -158,6 +161,8 @@ class TimeFigure:
     is_state : bool
         True for a level that holds until it changes (drawn without gaps, empty bins keep the last value),
         False for an amount that belongs to its bin.
+    beside : str
+        Another column, drawn as a line over the first; empty for none.
     """
 
     table: Table
@@ -165,11 +170,17 @@ class TimeFigure:
     first_event: int
     last_event: int
     is_state: bool = False
+    beside: str = ""
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The columns that are drawn."""
+        return (self.series, self.beside) if self.beside else (self.series,)
 
     @property
     def has_shapes(self) -> bool:
         """Whether there is anything to draw."""
-        return any(self.table.values(self.series))
+        return any(any(self.table.values(name)) for name in self.drawn)
 
 
 @dataclass(frozen=True)

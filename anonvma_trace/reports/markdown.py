@@ -84,18 +84,25 @@ def _block_lines(block: Block, bar_width: int, picture: str | None) -> list[str]
     if picture is not None:
         lines += [f"![{escape_text(table.title)}]({picture})", ""]
     lines += _table_lines(table, bars, position)
-    if isinstance(block, BarFigure) and len(block.series) > 1 and bars is not None:
+    if isinstance(block, BarFigure | TimeFigure) and len(_drawn(block)) > 1 and bars is not None:
         labels = {column.name: column.label for column in table.columns}
-        keys = ", ".join(f"{char} {labels[name]}" for char, name in zip(_SERIES, block.series, strict=True))
+        keys = ", ".join(f"{char} {labels[name]}" for char, name in zip(_SERIES, _drawn(block), strict=True))
         lines += ["", escape_text(f"Bars: {keys}.")]
     if table.note:
         lines += ["", escape_text(table.note)]
     return lines
 
 
+def _drawn(figure: BarFigure | TimeFigure) -> tuple[str, ...]:
+    return figure.series if isinstance(figure, BarFigure) else figure.drawn
+
+
 def _text_bars(figure: BarFigure | TimeFigure, width: int) -> list[str]:
-    names = figure.series if isinstance(figure, BarFigure) else (figure.series,)
-    rows = list(zip(*(figure.table.values(name) for name in names), strict=True))
+    rows = list(zip(*(figure.table.values(name) for name in _drawn(figure)), strict=True))
+    if isinstance(figure, TimeFigure) or figure.side_by_side:  # a bar for each value, not their sum
+        longest = max((max(row) for row in rows), default=0)
+        share = width // len(_drawn(figure))
+        return [_bars_beside(row, longest, share) for row in rows]
     longest = max((sum(row) for row in rows), default=0)
     return [text_bar(row, longest, width) for row in rows]
 
@@ -112,6 +119,17 @@ def text_bar(values: tuple[float, ...], longest: float, width: int) -> str:
         for char, value in zip(_SERIES, values, strict=True)
     )
     return "".join(parts)
+
+
+def _bars_beside(values: tuple[float, ...], longest: float, width: int) -> str:
+    """Return a bar for each value, one behind the other, all but the last filled up to their width."""
+    if len(values) == 1:
+        return text_bar(values, longest, width)
+    bars = [
+        char * max(round(width * value / longest), 1 if value else 0) if longest else ""
+        for char, value in zip(_SERIES, values, strict=True)
+    ]
+    return " ".join([*(bar.ljust(width) for bar in bars[:-1]), bars[-1]])
 
 
 def _table_lines(table: Table, bars: list[str] | None, position: int) -> list[str]:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
-Kind = Literal["count", "figure", "mean", "share", "seconds", "address", "text", "code", "number"]
+Kind = Literal[
+    "count",
+    "figure",
+    "mean",
+    "share",
+    "seconds",
+    "address",
+    "text",
+    "code",
+    "number",
+    "quantity",
+    "change",
+    "relative",
+]
 """What a value is, and so how it is written and aligned."""
 
-NUMERIC_KINDS = frozenset({"count", "figure", "mean", "share", "seconds", "number"})
+NUMERIC_KINDS = frozenset(
+    {"count", "figure", "mean", "share", "seconds", "number", "quantity", "change", "relative"}
+)
 NONE = "–"  # stands where a value is undefined (null), so that it cannot be read as zero
 UNDEFINED = "not defined"  # stands where a figure of the summary is null
 
@@ -23,17 +40,25 @@ def format_value(value: Any, kind: Kind) -> str:
         ``count``: an integer. ``figure``: a count of the summary, which may be undefined. ``mean``: a number, two
         decimals. ``share``: a fraction of 1, in per cent.
         ``seconds``: nanoseconds (int), written in seconds with six decimals. ``address``: an integer, in
-        hexadecimal. ``number``: text that is a number already, aligned as one. ``text``, ``code``: anything, as it is.
+        hexadecimal. ``number``: text that is a number already, aligned as one. ``quantity``: a count, a mean or
+        undefined. ``change``: the difference of two such, with its sign. ``relative``: the same as a fraction, in per
+        cent. ``text``, ``code``: anything, as it is.
     kind : str
         One of `Kind`.
     """
     if value is None:
-        return UNDEFINED if kind == "figure" else NONE
+        return UNDEFINED if kind in ("figure", "quantity") else NONE
     match kind:
         case "count" | "figure":
             return f"{int(value):,}"
         case "mean":
             return f"{value:,.2f}"
+        case "quantity":
+            return f"{value:,.2f}" if value % 1 else f"{int(value):,}"
+        case "change":
+            return f"{value:+,.2f}" if value % 1 else f"{int(value):+,}"
+        case "relative":
+            return f"{100 * value:+,.1f} %"
         case "share":
             return format_share(value)
         case "seconds":
@@ -94,3 +119,31 @@ def ratio(part: float, whole: float) -> float | None:
 def share_text(part: float, whole: float) -> str:
     """Return ``part / whole`` in per cent, for running text."""
     return format_value(ratio(part, whole), "share")
+
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], top: float = 0, width: int | None = None) -> str:
+    """Return a block character for each value, on a scale from nothing to `top` or the largest.
+
+    Nothing at all is a blank, so that zero is told from little.
+
+    Parameters
+    ----------
+    values : sequence of int or float
+        None below 0.
+    top : float, optional
+        Value of a full block, if it is above the largest value.
+    width : int, optional
+        Most characters (at least 1): neighbouring values become one, the largest of them, so that no peak is lost.
+    """
+    if width is not None and len(values) > max(width, 1):
+        width = max(width, 1)
+        edges = [-(-at * len(values) // width) for at in range(width + 1)]
+        values = [max(values[start:end]) for start, end in pairwise(edges)]
+    top = max(top, *values, 0) if values else 0
+    if not top:
+        return " " * len(values)
+    steps = (min(int(len(_LEVELS) * value / top), len(_LEVELS) - 1) for value in values)
+    return "".join(_LEVELS[step] if value else " " for step, value in zip(steps, values, strict=True))

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from anonvma_trace.reports.document import Report, Table
 from anonvma_trace.reports.numbers import format_value
 
-BAR_CHARACTERS = set("█▉▊▋▌▍▎▏░")
+BAR_CHARACTERS = set("█▉▊▋▌▍▎▏░ ")
 
 
 class _TableReader(HTMLParser):
@@ -60,7 +60,11 @@ def expected_tables(report: Report, longest: int | None = None) -> list[list[lis
 def _expected(table: Table) -> list[list[str]]:
     headings = [f"{column.label}, {column.unit}" if column.unit else column.label for column in table.columns]
     kinds = [column.kind for column in table.columns]
-    rows = [[format_value(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    # Blanks at the end of a comm are not seen.
+    rows = [
+        [format_value(value, kind).strip() for value, kind in zip(row, kinds, strict=True)]
+        for row in table.rows
+    ]
     if table.rest is not None:
         sums = [
             format_value(value, kind)

@@ -20,6 +20,8 @@ def bar_chart(figure: BarFigure) -> Drawing:
     ]
     data = rows_as_data(figure.table, label_=labels, total_=totals)
     parts = {column.name: column.label for column in figure.table.columns if column.name in figure.series}
+    if figure.side_by_side:
+        return drawing(_grouped(drawn_from(), figure, parts), UPRIGHT_HEIGHT, rows=data)
     if figure.is_distribution:
         return drawing(_upright(drawn_from(), figure, totals), UPRIGHT_HEIGHT, rows=data)
     return drawing(_lying(drawn_from(), figure, totals, parts), STEP * len(totals), rows=data)
@@ -69,6 +71,35 @@ def _names_of(parts: dict[str, str]) -> str:
     """Return the expression that names a series: labels are fixed words of the report, never of the trace."""
     cases = "".join(f"datum.label == '{name}' ? '{label}' : " for name, label in parts.items())
     return f"{cases}datum.label"
+
+
+def _grouped(base: alt.Chart, figure: BarFigure, parts: dict[str, str]) -> AnyChart:
+    """Return upright bars, those of one row beside each other."""
+    angle = -40 if len(figure.table.rows) > 8 else 0
+    axis = alt.Axis(labelAngle=angle, ticks=False, labelOverlap="greedy")
+    series = list(figure.series)
+    return (
+        base.transform_fold([*series], as_=["part_", "amount_"])
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                field="label_", type="nominal", sort=None, title=figure.table.columns[0].label, axis=axis
+            ),
+            xOffset=alt.XOffset(field="part_", type="nominal", sort=series),
+            y=alt.Y(
+                **measure("amount_"),
+                axis=alt.Axis(tickCount=4, format=",d", domain=False, ticks=False, tickMinStep=1),
+            ),
+            color=alt.Color(
+                field="part_",
+                type="nominal",
+                # The second colour of the theme is a paler first one, for parts of a whole: it is passed over.
+                scale=alt.Scale(domain=[series[0], "", *series[1:]]),
+                legend=alt.Legend(values=series, labelExpr=_names_of(parts)),
+            ),
+            tooltip=tooltips(figure.table),
+        )
+    )
 
 
 def _upright(base: alt.Chart, figure: BarFigure, totals: list[float]) -> AnyChart:

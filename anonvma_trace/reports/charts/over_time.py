@@ -8,6 +8,7 @@ from ..document import TimeFigure
 from .fields import Drawing, drawing, drawn_from, measure, rows_as_data, tooltips
 
 HEIGHT = 180
+BESIDE = "#c8781e"  # of the second column: seen on white and on dark paper
 # Without a key the wheel scrolls the page, as everywhere else.
 ZOOM = "wheel![event.shiftKey]"
 
@@ -26,6 +27,10 @@ def zooming() -> alt.Parameter:
     return alt.selection_interval(bind="scales", encodings=["x"], zoom=ZOOM)
 
 
+def _edge(name: str) -> alt.Chart:
+    return drawn_from(name).mark_line(interpolate="step-after", strokeWidth=2, clip=True)
+
+
 def time_chart(figure: TimeFigure) -> Drawing:
     """Return a figure over the trace, with a line that follows the pointer."""
     column = next(column for column in figure.table.columns if column.name == figure.series)
@@ -34,6 +39,8 @@ def time_chart(figure: TimeFigure) -> Drawing:
         ends = [*(start - 1 for start in starts[1:]), figure.last_event][: len(starts)]
     data = rows_as_data(figure.table, until_=[end + 1 for end in ends])
     label = f"{column.label}, {column.unit}" if column.unit else column.label
+    if figure.beside:  # the title says what both are
+        label = ""
     y = alt.Y(
         **measure(figure.series, label),
         axis=alt.Axis(format=",d", tickCount=4, domain=False, ticks=False, tickMinStep=1),
@@ -52,7 +59,11 @@ def time_chart(figure: TimeFigure) -> Drawing:
     if figure.is_state and data:
         edge = [{"from_event": row["from_event"], figure.series: row[figure.series]} for row in data]
         edge.append({"from_event": ends[-1] + 1, figure.series: data[-1][figure.series]})
-        line = drawn_from("edge").mark_line(interpolate="step-after", strokeWidth=2, clip=True)
-        layers.append(line.encode(x=x, y=y))
+        layers.append(_edge("edge").encode(x=x, y=y))
         datasets["edge"] = edge
+    if figure.beside and data:
+        beside = [{"from_event": row["from_event"], figure.series: row[figure.beside]} for row in data]
+        beside.append({"from_event": ends[-1] + 1, figure.series: data[-1][figure.beside]})
+        layers.append(_edge("beside").encode(x=x, y=y, color=alt.value(BESIDE)))
+        datasets["beside"] = beside
     return drawing(alt.layer(*layers), HEIGHT, **datasets)
