@@ -86,9 +86,9 @@ class CallRows:
         changes : list of Change
             Forks, execs, exits and start images of the block, in order.
         """
-        events, n_waiting, enter_of = self._pairing.pair(block, seq)
+        events, at, enter_of = self._pairing.pair(block, seq)
         exits = np.flatnonzero(enter_of >= 0)
-        at = exits - n_waiting  # exits are events of `block`; the enters before may be older
+        at = at[exits]
         returned = events.args[exits, 0]
         enters = events.args[enter_of[exits]]
         call = self._syscall[events.kind[exits]]
@@ -156,38 +156,49 @@ class CallRows:
             rows[FILE, row] = self._files.number(self._texts.values[paths[row]])
         of_file &= paths < 0
         looked_at = np.flatnonzero(of_file | (call == CALL["shmat"]) | (call == CALL["shmdt"]))
-        columns = (seq_of(rows[KEY, looked_at]), looked_at, call[looked_at], rows[PID, looked_at])
-        calls = zip(*(column.tolist() for column in columns), enters[looked_at].tolist(), strict=True)
+        columns = (
+            *(seq_of(rows[KEY, looked_at]), looked_at, call[looked_at], rows[PID, looked_at]),
+            *(enters[looked_at, _FD] & 0xFFFFFFFF, enters[looked_at, _OFF]),
+        )
         coming = iter(sorted(changes, key=attrgetter("seq")))
         change = next(coming, None)
-        descriptors, number = self._descriptors, self._files.number
+        descriptors = self._descriptors
         left_out: list[int] = []
-        mapped: list[tuple[int, int]] = []  # row of an mmap, number of its file
-        for seq, row, call_number, pid, enter in calls:
+        mapped: list[tuple[int, int, int]] = []  # row of an mmap, its descriptor, number of the mapping
+        for seq, row, call_number, pid, descriptor, offset in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
             while change is not None and change.seq <= seq:
                 descriptors.apply(change)
                 change = next(coming, None)
             if call_number == _MMAP:
-                name = descriptors.name_mapping(pid, enter[_FD] & 0xFFFFFFFF, enter[_OFF])
-                mapped.append((row, number(name)))
-            elif not self._name_segment(rows, row, call_number, pid, enter):
+                mapped.append((row, descriptor, descriptors.number_mapping(pid, descriptor, offset)))
+            elif not self._name_segment(rows, row, call_number, pid, enters[row]):
                 left_out.append(row)
         if change is not None:
             descriptors.apply(change)
         for change in coming:
             descriptors.apply(change)
-        if mapped:
-            places, files = np.array(mapped, dtype=np.int64).T
-            rows[FILE, places] = files
+        self._enter_names(rows, mapped)
         if left_out:
             self._notes.count("segment-not-attached", rows[LINE, left_out])
         return left_out
 
-    def _name_segment(self, rows: np.ndarray, row: int, call: int, pid: int, enter: list[int]) -> bool:
+    def _enter_names(self, rows: np.ndarray, mapped: list[tuple[int, int, int]]) -> None:
+        """Name the files of mappings ``fd:N#K``: given are row, descriptor N and number K."""
+        places, descriptors, numbers = np.array(mapped, dtype=np.int64).reshape(-1, 3).T
+        distinct, name_of = np.unique(descriptors << 32 | numbers, return_inverse=True)
+        names = [
+            self._files.number(f"fd:{name >> 32 & 0xFFFFFFFF}#{name & 0xFFFFFFFF}")
+            for name in distinct.tolist()
+        ]
+        rows[FILE, places] = np.array(names, dtype=np.int64)[name_of]
+
+    def _name_segment(self, rows: np.ndarray, row: int, call: int, pid: int, enter: np.ndarray) -> bool:
         """Complete the row of a shmat or shmdt with the numbers `enter`; False if it is to be left out."""
         address = int(rows[ADDR, row])
         if call == CALL["shmat"]:
-            shmid, flags = enter[:2]
+            shmid, flags = enter[:2].tolist()
             if not self._descriptors.knows_segment(shmid):
                 self._notes.count("segment-size-unknown", rows[LINE, [row]])
             rows[LEN, row] = self._descriptors.attach(pid, shmid, address)

@@ -22,12 +22,12 @@ class Descriptors:
         self._attached: dict[int, dict[int, int]] = {}  # pid -> address -> bytes
         self._sizes = sizes
 
-    def name_mapping(self, pid: int, descriptor: int, offset: int) -> str:
-        """Return ``fd:N#K``; K counts the descriptor's mappings at offset 0: the parts of a file share it."""
+    def number_mapping(self, pid: int, descriptor: int, offset: int) -> int:
+        """Return which of the descriptor's mappings at offset 0 this is, from 1: the parts of a file share it."""
         mapped = self._mapped.setdefault(pid, {})
         if offset == 0 or descriptor not in mapped:
             mapped[descriptor] = mapped.get(descriptor, 0) + 1
-        return f"fd:{descriptor}#{mapped[descriptor]}"
+        return mapped[descriptor]
 
     def knows_segment(self, shmid: int) -> bool:
         """Tell whether the size of a segment is known."""

@@ -149,7 +149,8 @@ def no_events() -> NativeBlock:
 
 
 def concatenate(blocks: list[NativeBlock]) -> NativeBlock:
-    """Return the events of all `blocks`, one after another."""
+    """Return the events of all `blocks`, one after another; if one alone has any, that very block."""
+    blocks = [block for block in blocks if len(block)] or blocks[:1]
     if len(blocks) == 1:
         return blocks[0]
     return NativeBlock(

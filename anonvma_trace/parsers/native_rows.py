@@ -50,6 +50,10 @@ HOLD_LIMIT = 1 << 20
 FILE_NAMES_KEPT = 1 << 16
 """Names of files kept: each mapping may have a new one (``fd:3#4711``), and batches carry the names they use."""
 
+_FAMILY = native_tables().family
+_IS_OF_PAGES = np.isin(_FAMILY, PAGE_FAMILIES)
+_IN_USER_MODE = np.isin(_FAMILY, (Family.FAULT_USER, Family.ENTER, Family.EXIT))
+
 
 class NativeRows:
     """Turns a stream of native events into batches of the event table.
@@ -92,7 +96,6 @@ class NativeRows:
         self._reclaim = ReclaimRows()
         self._shared = SharedMappings(self._files, self._notes)
         self._maker = BatchMaker(texts, self._files)
-        self._family = native_tables().family
         self._held = new_rows(0)
         self._next_seq = 1
         self._latest_ts = 0
@@ -120,7 +123,7 @@ class NativeRows:
         if not len(block):
             return
         seq = np.arange(self._next_seq, self._next_seq + len(block), dtype=np.int64)
-        family = self._family[block.kind]
+        family = _FAMILY[block.kind]
         parts = [self._held]
         changes: list[Change] = []
         if self._next_seq == 1:
@@ -137,9 +140,7 @@ class NativeRows:
         pages = self._pages.follow(block, seq, shown)
         parts += self._reclaim.rows(block, seq, family, pids, names, pages.leaving)
         self._used_lines += walk.used_lines
-        acts = ~np.isin(family, PAGE_FAMILIES)
-        in_user_mode = (family == Family.FAULT_USER) | (family == Family.ENTER) | (family == Family.EXIT)
-        self._task_events.execs.end_block(block.tid[acts], seq[acts], in_user_mode[acts])
+        self._end_execs(block, seq)
         self._used_lines += sum(_name_frames(part, pages) for part in parts)
         yield from self._release(parts)
 
@@ -155,6 +156,13 @@ class NativeRows:
             self._notes.drop("exec-without-image")
             self._notes.add("no-images")
         self.diagnostics = self._notes.diagnostics() + self._reclaim.diagnostics(self._pages.counts)
+
+    def _end_execs(self, block: NativeBlock, seq: np.ndarray) -> None:
+        """Let no exec wait for what the events of a block contradict."""
+        execs = self._task_events.execs
+        if execs.horizon() is not None:
+            acts = ~_IS_OF_PAGES[block.kind]
+            execs.end_block(block.tid[acts], seq[acts], _IN_USER_MODE[block.kind[acts]])
 
     def _images_at_start(self, ts: int) -> list[np.ndarray]:
         """Return the rows of the plain maps files, before the first event."""

@@ -12,6 +12,10 @@ from .native_events import Family, native_tables
 _ENTER, _EXIT, _LOST = int(Family.ENTER), int(Family.EXIT), int(Family.LOST)
 _NEWTASK, _EXEC, _TASK_EXIT = int(Family.NEWTASK), int(Family.EXEC), int(Family.TASK_EXIT)
 # Which of an event's first two numbers are tids.
+_MATTERS = np.isin(
+    native_tables().family,
+    (Family.ENTER, Family.EXIT, Family.NEWTASK, Family.TASK_EXIT, Family.EXEC, Family.LOST),
+)
 _TID_SLOTS = np.zeros((len(Family), 2), dtype=bool)
 _TID_SLOTS[[_NEWTASK, _TASK_EXIT, _EXEC], 0] = True
 _TID_SLOTS[_EXEC, 1] = True
@@ -62,7 +66,7 @@ class Pairing:
         self._waiting: NativeBlock | None = None
         self._waiting_seq = np.empty(0, dtype=np.int64)
 
-    def pair(self, block: NativeBlock, seq: np.ndarray) -> tuple[NativeBlock, int, np.ndarray]:
+    def pair(self, block: NativeBlock, seq: np.ndarray) -> tuple[NativeBlock, np.ndarray, np.ndarray]:
         """Find the enter of each exit of `block`.
 
         Parameters
@@ -75,15 +79,18 @@ class Pairing:
         Returns
         -------
         events : NativeBlock
-            Enters that waited from before, then `block`.
-        n_waiting : int
-            How many of `events` are such enters.
+            Enters that waited from before, then those of `block` that matter here.
+        at : ndarray of int64
+            Index in `block` of each of `events`; -1 for those from before.
         enter_of : ndarray of int64
             For each of `events` that is an exit, the index of its enter in `events`; -1 for none.
         """
-        events = block if self._waiting is None else concatenate([self._waiting, block])
-        numbers = np.concatenate([self._waiting_seq, seq])
-        n_waiting = len(events) - len(block)
+        at = np.flatnonzero(_MATTERS[block.kind])
+        n_waiting = len(self._waiting_seq)
+        events = block.take(at)
+        events = events if self._waiting is None else concatenate([self._waiting, events])
+        numbers = np.concatenate([self._waiting_seq, seq[at]])
+        at = np.concatenate([np.full(n_waiting, -1), at])
         self._make_room(events)
         enter_of = np.full(len(events), -1, dtype=np.int64)
         self.dropped += _pair(
@@ -104,7 +111,7 @@ class Pairing:
         self._open_enter[tids] = -1
         self._waiting = events.take(still_open) if len(still_open) else None
         self._waiting_seq = numbers[still_open]
-        return events, n_waiting, enter_of
+        return events, at, enter_of
 
     def open_calls(self) -> list[str]:
         """Return the names of the calls that were entered and never left."""

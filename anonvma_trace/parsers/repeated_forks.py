@@ -41,7 +41,8 @@ class RepeatedForks:
     """
 
     def __init__(self) -> None:
-        self._pending: set[int] = set()  # told by task_newtask, until sched_process_fork repeats them
+        # By tid: told by task_newtask, until sched_process_fork repeats it.
+        self._pending = np.zeros(1 << 16, dtype=bool)
         self._flags: dict[int, int] = {}  # tid -> flags of its latest call that makes a task
         self._calls: list[tuple[int, int, int]] = []  # of the block, in order: event, tid, flags
         self._calls_taken = 0  # how many of them `_flags` has
@@ -56,12 +57,8 @@ class RepeatedForks:
         at = np.flatnonzero((_FAMILY[kind] == Family.FORK) | (_FAMILY[kind] == Family.NEWTASK))
         is_fork = _FAMILY[kind[at]] == Family.FORK
         children = block.args[at, _CHILD_SLOT[kind[at]]]
+        self._make_room(int(children.max(initial=0)))
         new = at[is_fork & ~self._follows_newtask(children, is_fork)]
-        for child, ends in dict(zip(children.tolist(), is_fork.tolist(), strict=True)).items():
-            if ends:
-                self._pending.discard(child)
-            else:
-                self._pending.add(child)
         calls = np.flatnonzero(_FLAGS_OF_KIND[kind] != _NO_FORK_CALL)
         flags = _FLAGS_OF_KIND[kind[calls]]
         flags = np.where(flags == _TOLD_BY_ARGUMENT, block.args[calls, 0], flags)
@@ -83,13 +80,21 @@ class RepeatedForks:
         self._calls_taken = n_calls
 
     def _follows_newtask(self, children: np.ndarray, is_fork: np.ndarray) -> np.ndarray:
-        """Return whether the latest event about the same child before each is a task_newtask."""
+        """Return whether the latest event about the same child before each is a task_newtask, and keep the last."""
+        if not len(children):
+            return np.zeros(0, dtype=bool)
         follows = np.zeros(len(children), dtype=bool)
         order = np.argsort(children, kind="stable")
-        same = children[order[1:]] == children[order[:-1]]
-        follows[order[1:]] = same & ~is_fork[order[:-1]]
-        first = np.ones(len(children), dtype=bool)
-        first[order[1:]] = ~same
-        for place in np.flatnonzero(first & is_fork).tolist():
-            follows[place] = int(children[place]) in self._pending
+        children, is_fork = children[order], is_fork[order]
+        differs = children[1:] != children[:-1]
+        first, last = np.append(True, differs), np.append(differs, True)
+        told = np.append(False, ~is_fork[:-1])
+        follows[order] = np.where(first, self._pending[children], told)
+        self._pending[children[last]] = ~is_fork[last]
         return follows
+
+    def _make_room(self, highest: int) -> None:
+        if highest >= len(self._pending):
+            grown = np.zeros(2 * (highest + 1), dtype=bool)
+            grown[: len(self._pending)] = self._pending
+            self._pending = grown

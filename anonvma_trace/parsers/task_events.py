@@ -48,6 +48,10 @@ from .task_kernels import (
     NOTED_WHAT,
     OF_ITSELF,
     START,
+    TOLD_EVENT,
+    TOLD_NAME,
+    TOLD_VALUE,
+    TOLD_WHAT,
 )
 from .tasks import ACTS, Followed, Tasks
 
@@ -227,16 +231,21 @@ class TaskEvents:
     def walk(self, block: NativeBlock, seq: np.ndarray) -> TaskWalk:
         """Follow the task events of a block in order."""
         shown: list[Snapshot] = []
-        told = [
+        few = [
             *self._starts_by_time(block, shown),
             *self._forks_told_once(block),
-            *self._programs(block),
-            *self._marks(block, shown),
             *self._images_of_starts(block, shown),
         ]
-        told.sort(key=_event_of)  # stable: a start is told before what else its event is
-        numbers = np.array(told, dtype=np.int64).reshape(-1, N_TOLD_COLUMNS)
-        followed = self.tasks.follow(block, seq, numbers, self._snapshots.awaits_markers)
+        told = np.concatenate(
+            [
+                np.array(few, dtype=np.int64).reshape(-1, N_TOLD_COLUMNS),
+                self._programs(block),
+                self._marks(block, shown),
+            ]
+        )
+        # Stable: a start is told before what else its event is.
+        told = told[np.argsort(told[:, TOLD_EVENT], kind="stable")]
+        followed = self.tasks.follow(block, seq, told, self._snapshots.awaits_markers)
         self.execs.take_calls(self.tasks.exec_callers(block))
         losses = block.args[_FAMILY[block.kind] == Family.LOST, 0]
         self.lost_events += int(np.maximum(losses, 1).sum())  # where the number is not known, at least one
@@ -276,13 +285,15 @@ class TaskEvents:
             told.append(_Told(event, Family.FORK, flags or 0, tgid, -1))
         return told
 
-    def _programs(self, block: NativeBlock) -> list[_Told]:
+    def _programs(self, block: NativeBlock) -> np.ndarray:
         """Tell the name that each exec gives its process; not every format tells the program."""
         events = np.flatnonzero(_FAMILY[block.kind] == Family.EXEC)
-        return [
-            _Told(event, Family.EXEC, text >= 0, 0, self._program_name(text))
-            for event, text in zip(events.tolist(), block.text[events].tolist(), strict=True)
-        ]
+        texts = block.text[events]
+        names = [self._program_name(text) for text in texts.tolist()]
+        told = np.full((len(events), N_TOLD_COLUMNS), -1)
+        told[:, TOLD_EVENT], told[:, TOLD_WHAT] = events, Family.EXEC
+        told[:, TOLD_VALUE], told[:, TOLD_NAME] = texts >= 0, names
+        return told
 
     def _program_name(self, text: int) -> int:
         """Return the number of the name that who executes the path of number `text` has; -1 is an empty path."""
@@ -292,25 +303,28 @@ class TaskEvents:
             name = self._program_names[text] = self._texts.number(comm_of_file(path))
         return name
 
-    def _marks(self, block: NativeBlock, shown: list[Snapshot]) -> list[_Told]:
+    def _marks(self, block: NativeBlock, shown: list[Snapshot]) -> np.ndarray:
         """Tell what markers say; snapshots that they name are added to `shown`."""
-        told = []
         events = np.flatnonzero(_FAMILY[block.kind] == Family.MARK)
-        for event, text in zip(events.tolist(), block.text[events].tolist(), strict=True):
-            found = _MARKER.match(self._texts.values[text])
-            if found is None:
-                continue
-            n, why, pid = int(found[1]), found[2], int(found[3])
-            snapshot = self._snapshots.named(n, why, pid)
-            if snapshot is not None:
-                name = self._name_in(snapshot) if why == "start" else -1
-                told.append(_Told(event, Family.MARK, n, pid, name, len(shown)))
-                shown.append(snapshot)
-                continue
-            if why in ("start", "exec") and self._snapshots:
-                self._notes.count("marker-without-snapshot", block.line[event : event + 1])
-            told.append(_Told(event, Family.MARK, n, pid, -1))
-        return told
+        texts, text_of = np.unique(block.text[events], return_inverse=True)
+        found = [self._marker(text, shown) for text in texts.tolist()]
+        markers = np.array(found, dtype=np.int64).reshape(-1, 6)[text_of]
+        is_marker, misses_snapshot = markers[:, 4] > 0, markers[:, 5] > 0
+        self._notes.count("marker-without-snapshot", block.line[events[misses_snapshot]])
+        told = np.column_stack([events, np.full(len(events), Family.MARK), markers[:, :4]])
+        return told[is_marker]
+
+    def _marker(self, text: int, shown: list[Snapshot]) -> tuple[int, int, int, int, bool, bool]:
+        """Return what a text says: as in `_Told`, then whether it is a marker, and one whose snapshot is not there."""
+        found = _MARKER.match(self._texts.values[text])
+        if found is None:
+            return 0, 0, -1, -1, False, False
+        n, why, pid = int(found[1]), found[2], int(found[3])
+        snapshot = self._snapshots.named(n, why, pid)
+        if snapshot is None:
+            return n, pid, -1, -1, True, why in ("start", "exec") and bool(self._snapshots)
+        shown.append(snapshot)
+        return n, pid, self._name_in(snapshot) if why == "start" else -1, len(shown) - 1, True, False
 
     def _name_in(self, snapshot: Snapshot) -> int:
         """Return the number of the command name that a snapshot tells, -1 for none."""
@@ -369,7 +383,3 @@ class TaskEvents:
             frame = argument_frame(snapshot)
             if frame >= 0:
                 walk.shown_pages.append((event, frame))
-
-
-def _event_of(told: _Told) -> int:
-    return told.event

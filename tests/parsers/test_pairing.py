@@ -29,8 +29,9 @@ def pairs_of(*blocks):
     for part in blocks:
         seqs = np.arange(seq, seq + len(part))
         waiting = dict(numbers)
-        events, n_waiting, enter_of = pairing.pair(part, seqs)
-        all_seqs = [*sorted(waiting.values()), *seqs.tolist()]
+        events, at, enter_of = pairing.pair(part, seqs)
+        n_waiting = np.count_nonzero(at < 0)
+        all_seqs = [*sorted(waiting.values()), *seqs[at[n_waiting:]].tolist()]
         found += [(all_seqs[i], all_seqs[enter_of[i]]) for i in np.flatnonzero(enter_of >= 0).tolist()]
         open_at = pairing._waiting_seq.tolist()
         numbers = dict(enumerate(open_at))
