@@ -16,7 +16,9 @@ from .parsers import open_trace
 from .parsers.slab_recording import is_slab_recording, read_slab_recording
 from .replay import check_choice, run_replay
 from .replay.marks import Watchers
-from .reports import build_report, write_report
+from .reports import Report, build_report, write_report
+from .reports.anon_vma_counts import counts_over_time
+from .reports.notebook import Plots
 from .result_tables import ResultTables
 from .slab_validation import SlabValidation
 from .table_sinks import TablesInMemory, TablesOnDisk, save_results
@@ -63,7 +65,7 @@ class _Replayed:
     options: dict[str, str]
 
 
-class Replay(ResultTables):
+class Replay(ResultTables, Plots):
     """The result of one replay: a Polars frame for each result table, and the summary.
 
     Attributes
@@ -160,7 +162,10 @@ class Replay(ResultTables):
         OutputError
             The file cannot be written.
         """
-        write_report(build_report(self, pid=pid), path, svg=svg)
+        write_report(self._report(pid=pid), path, svg=svg)
+
+    def _report(self, **how: Any) -> Report:
+        return build_report(self, **how)
 
     def __repr__(self) -> str:
         trace = self.summary["trace"]
@@ -168,8 +173,9 @@ class Replay(ResultTables):
 
     def _repr_html_(self) -> str:
         """Show summary and tables in a notebook."""
+        levels = counts_over_time(self) if self.keeps("timeline") else None
         return summary_text.summary_html(
-            self.summary, {name: self.height(name) for name in TABLES if self.keeps(name)}
+            self.summary, {name: self.height(name) for name in TABLES if self.keeps(name)}, levels
         )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from .analysis import Progress, TracePath, read_trace
 from .comparing import chosen_schemes, run_comparison
 from .comparison_tables import ComparisonTables
-from .reports import build_comparison_report, write_report_or_json
-from .reports.notebook import tables_html
+from .named_frames import NamedFrames
+from .reports import Report, build_comparison_report, write_report_or_json
+from .reports.notebook import Plots, tables_html
 from .reports.scheme_comparison import figures_by_scheme
 from .trace import Trace
 
 
-class Comparison(ComparisonTables):
+class Comparison(ComparisonTables, NamedFrames, Plots):
     """The same events under several schemes.
 
     Attributes
@@ -32,6 +34,14 @@ class Comparison(ComparisonTables):
         """All figures side by side: ``subject``, ``figure``, ``scheme``, ``value``, ``ratio`` (to the reference's)."""
         return figures_by_scheme(self)
 
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Return ``figures``, ``merge_outcomes``, ``walk_differences`` and ``findings``."""
+        names = ("figures", "merge_outcomes", "walk_differences", "findings")
+        return {name: getattr(self, name) for name in names}
+
+    def _report(self, **how: Any) -> Report:
+        return build_comparison_report(self, **how)
+
     def report(self, path: str | Path) -> None:
         """Write the comparison as HTML, Markdown or JSON, by the suffix of `path` (``.html``, ``.md``, ``.json``).
 
@@ -42,7 +52,7 @@ class Comparison(ComparisonTables):
         OutputError
             The file cannot be written.
         """
-        write_report_or_json(path, lambda: build_comparison_report(self), self.to_dict)
+        write_report_or_json(path, self._report, self.to_dict)
 
     def __repr__(self) -> str:
         trace = self.summaries[self.reference]["trace"]
@@ -50,7 +60,7 @@ class Comparison(ComparisonTables):
 
     def _repr_html_(self) -> str:
         """Show findings and tables in a notebook."""
-        return tables_html(build_comparison_report(self))
+        return tables_html(self._report())
 
 
 def compare_schemes(

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .summary_text import Section
     from .trace import Trace
 
+_LEAST_TEXT = 16  # characters to which a column of text may be folded
 _SEVERITY_STYLES = {"error": "bold red", "finding": "bold magenta", "warning": "yellow", "info": "dim"}
 
 
@@ -140,7 +142,7 @@ def _part_rows(part: Part, in_full: bool, width: int) -> list[RenderableType]:
         lines = map(Text, sparklines(figure, width))
         rows += [Text(figure.table.title, style="bold"), *lines]
     for table in tables:
-        rows += [Text(table.title, style="bold"), _table_of(table)]
+        rows += [Text(table.title, style="bold"), *map(_table_of, side_ways(table, width))]
     if in_full and part.blocks and part.explanation:
         rows.append(Text(part.explanation))
     return rows
@@ -167,6 +169,46 @@ def sparklines(figure: TimeFigure, width: int) -> list[str]:
         f"{column.label:<{left}} {sparkline(each, top, room)} {text}"
         for column, each, text in zip(columns, values, texts, strict=True)
     ]
+
+
+def side_ways(table: document.Table, width: int) -> list[document.Table]:
+    """Return a table whose numbers do not fit a line as several below each other, each with its first columns.
+
+    Parameters
+    ----------
+    table : document.Table
+    width : int
+        Characters of a line. Text may be folded; a number stays whole.
+    """
+    from .reports.numbers import NUMERIC_KINDS, format_value
+
+    needed = []
+    for at, column in enumerate(table.columns):
+        cells = [format_value(row[at], column.kind) for row in table.rows]
+        words = column.label.split()
+        if column.kind not in NUMERIC_KINDS:  # folded, but to no less than this
+            words, cells = [], [text[:_LEAST_TEXT] for text in (*cells, column.label)]
+        needed.append(max(map(len, (*words, *cells)), default=0) + 1)
+    own = next((at for at, column in enumerate(table.columns) if column.kind in NUMERIC_KINDS), 0)
+    own = max(own, 1)
+    if sum(needed) <= width + 1 or own >= len(needed):
+        return [table]
+    groups: list[list[int]] = [[]]
+    room = width + 1 - sum(needed[:own])
+    for at in range(own, len(needed)):
+        if groups[-1] and sum(needed[each] for each in (*groups[-1], at)) > room:
+            groups.append([])
+        groups[-1].append(at)
+    return [_some_columns(table, [*range(own), *group]) for group in groups]
+
+
+def _some_columns(table: document.Table, places: list[int]) -> document.Table:
+    return replace(
+        table,
+        columns=tuple(table.columns[at] for at in places),
+        rows=tuple(tuple(row[at] for at in places) for row in table.rows),
+        rest=None if table.rest is None else tuple(table.rest[at] for at in places),
+    )
 
 
 def _table_of(table: document.Table) -> Table:

@@ -10,8 +10,9 @@ import polars as pl
 from .comparing.saved import find_event_differences
 from .difference_tables import DifferenceTables
 from .errors import UsageError
-from .reports import build_difference_report, run_differences, write_report_or_json
-from .reports.notebook import tables_html
+from .named_frames import NamedFrames
+from .reports import Report, build_difference_report, run_differences, write_report_or_json
+from .reports.notebook import Plots, tables_html
 from .reports.run_differences import BREAKDOWNS, changed
 from .reports.sections.difference_overview import differs, processes, replay_text
 from .result_tables import ResultTables
@@ -21,7 +22,7 @@ EVENTS_IN_JSON = 1_000
 """Events whose merges ended differently that `Difference.to_dict` lists; there may be more."""
 
 
-class Difference(DifferenceTables):
+class Difference(DifferenceTables, NamedFrames, Plots):
     """What differs between two results, A and B.
 
     Attributes
@@ -77,9 +78,33 @@ class Difference(DifferenceTables):
             )
         return run_differences.breakdown(self.a, self.b, name)
 
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Return every frame by name: ``figures``, ``processes``, ``list_lengths``, breakdowns, frames of `events`.
+
+        Those of `events` have its name before theirs: ``events.merges``.
+        """
+        found = {"figures": self.figures, "processes": self.processes}
+        found["list_lengths"] = run_differences.list_lengths(self.a, self.b)
+        found |= self._breakdowns()
+        if self.events is not None:
+            names = ("first", "merges", "merge_outcomes", "walks")
+            found |= {f"events.{name}": getattr(self.events, name) for name in names}
+        return found
+
+    def _breakdowns(self) -> dict[str, pl.DataFrame]:
+        """Return the breakdowns whose tables are whole on both sides."""
+        return {
+            name: run_differences.breakdown(self.a, self.b, name)
+            for name, of in BREAKDOWNS.items()
+            if run_differences.is_whole(self.a, self.b, of.table)
+        }
+
+    def _report(self, **how: Any) -> Report:
+        return build_difference_report(self, **how)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all changes as plain data: what ``diff --json`` prints."""
-        report = build_difference_report(self)
+        report = self._report()
         figures = self.figures
         return {
             "a": _origin(self.a, self.names[0]),
@@ -89,11 +114,7 @@ class Difference(DifferenceTables):
             "notices": [f"{notice.what} {notice.consequence}" for notice in report.notices],
             "figures": changed(figures).to_dicts(),
             "equal_figures": figures.height - changed(figures).height,
-            "breakdowns": {
-                name: changed(run_differences.breakdown(self.a, self.b, name)).to_dicts()
-                for name, of in BREAKDOWNS.items()
-                if run_differences.is_whole(self.a, self.b, of.table)
-            },
+            "breakdowns": {name: changed(frame).to_dicts() for name, frame in self._breakdowns().items()},
             "list_lengths": run_differences.list_lengths(self.a, self.b).to_dicts(),
             "processes": changed(self.processes).to_dicts(),
             "events": self._events(),
@@ -122,14 +143,14 @@ class Difference(DifferenceTables):
         OutputError
             The file cannot be written.
         """
-        write_report_or_json(path, lambda: build_difference_report(self), self.to_dict)
+        write_report_or_json(path, self._report, self.to_dict)
 
     def __repr__(self) -> str:
         return f"<Difference from {self.names[0]!r} to {self.names[1]!r}>"
 
     def _repr_html_(self) -> str:
         """Show findings and tables in a notebook."""
-        return tables_html(build_difference_report(self))
+        return tables_html(self._report())
 
 
 def diff(a: ResultTables | str | Path, b: ResultTables | str | Path) -> Difference:

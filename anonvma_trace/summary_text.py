@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
-from .reports.numbers import UNDEFINED, counted, format_duration
+import polars as pl
+
+from .reports.numbers import UNDEFINED, counted, format_duration, sparkline
 from .reports.sections.diagnostics import diagnostic_counts
 from .result_tables import ResultTables
 from .tables import DETAILED_TABLES
 from .trace import Loss, Trace
 
 NOTES_SHOWN = 8
+SPARKLINE_WIDTH = 28
+"""Characters of a level over the trace: they fit a terminal of 50 columns."""
 PLACE_WIDTH = 100
 """Characters shown of a line that could not be read."""
 
@@ -32,7 +36,7 @@ class Section(NamedTuple):
     lines: list[str]
 
 
-def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
+def summary_sections(summary: Mapping[str, Any], levels: pl.DataFrame | None = None) -> list[Section]:
     """Return the summary as sections: trace, scheme, vmas, anon_vmas, pages, merges, reclaim, locks, findings, ….
 
     Walks of file pages, a baseline and a validation have a section only where there was one.
@@ -41,13 +45,16 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
     ----------
     summary : mapping
         As in ``summary.json``. Nothing is computed here; every figure stands in it.
+    levels : polars.DataFrame, optional
+        `counts_over_time` of the same replay: vmas, anon_vmas and the longest list get a sparkline.
     """
+    lines = level_lines(levels)
     sections = [
         Section("trace", _trace_lines(summary["trace"], summary["unmapped_faults"])),
         Section("scheme", _scheme_lines(summary)),
-        Section("vmas", _vma_lines(summary["vmas"])),
-        Section("anon_vmas", _anon_vma_lines(summary["anon_vmas"], summary["extra"])),
-        Section("pages", _page_lines(summary["pages"])),
+        Section("vmas", _vma_lines(summary["vmas"]) + lines["vmas"]),
+        Section("anon_vmas", _anon_vma_lines(summary["anon_vmas"], summary["extra"], lines)),
+        Section("pages", _page_lines(summary["pages"]) + lines["anon_pages"]),
         Section("merges", _merge_lines(summary["merges"])),
         Section("reclaim", _reclaim_lines(summary["reclaim"])),
         *_file_page_sections(summary["file_reclaim"]),
@@ -62,6 +69,15 @@ def summary_sections(summary: Mapping[str, Any]) -> list[Section]:
     if "baseline" in summary:
         sections.append(Section("baseline", _baseline_lines(summary["baseline"])))
     return sections
+
+
+def level_lines(levels: pl.DataFrame | None) -> dict[str, list[str]]:
+    """Return a sparkline of each level over the trace, where it has a course at all."""
+    names = ("vmas", "anon_vmas", "longest_list", "anon_pages")
+    if levels is None or levels.height < 2:
+        return {name: [] for name in names}
+    courses = {name: sparkline(levels[name].to_list(), width=SPARKLINE_WIDTH) for name in names}
+    return {name: [f"over time {course}"] if course.strip() else [] for name, course in courses.items()}
 
 
 def _validation_lines(validation: Mapping[str, int]) -> list[str]:
@@ -160,11 +176,13 @@ def loss_warnings(trace: Trace) -> list[str]:
     return warnings
 
 
-def summary_html(summary: Mapping[str, Any], rows_by_table: Mapping[str, int]) -> str:
+def summary_html(
+    summary: Mapping[str, Any], rows_by_table: Mapping[str, int], levels: pl.DataFrame | None = None
+) -> str:
     """Return the summary as an HTML fragment for a notebook, with the result tables and their lengths."""
     rows = [
         (section.name, "<br>".join(escape(line) for line in section.lines))
-        for section in summary_sections(summary)
+        for section in summary_sections(summary, levels)
     ]
     tables = ", ".join(f"<code>{escape(name)}</code> {n_rows:,}" for name, n_rows in rows_by_table.items())
     rows.append(("tables", f"{tables} rows"))
@@ -220,11 +238,15 @@ def _vma_lines(vmas: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _anon_vma_lines(anon_vmas: Mapping[str, int], extra: Mapping[str, Any]) -> list[str]:
+def _anon_vma_lines(
+    anon_vmas: Mapping[str, int], extra: Mapping[str, Any], levels: Mapping[str, list[str]]
+) -> list[str]:
     lines = [
         f"{anon_vmas['allocated']:,} allocated, {anon_vmas['freed']:,} freed, "
         f"peak {anon_vmas['peak']:,}, {anon_vmas['live']:,} at the end",
+        *levels["anon_vmas"],
         f"longest list {counted(anon_vmas['longest_list'], 'vma')}",
+        *levels["longest_list"],
     ]
     if extra.get("anon_vmas_never_used"):
         lines.append(f"{extra['anon_vmas_never_used']:,} freed without ever having had a page")

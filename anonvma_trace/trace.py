@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from html import escape
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from .errors import UsageError
 from .events import TraceMetadata, schema_with_metadata
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -213,5 +218,38 @@ class Trace:
             )
         return self._table
 
+    def to_arrow(self) -> pa.Table:
+        """Return all events as an Arrow table: `table`."""
+        return self.table
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return all events as a Polars frame (kept in memory, as `table` is)."""
+        import polars as pl  # not needed to read and replay
+
+        return pl.DataFrame(pl.from_arrow(self.table))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return all events as a pandas frame."""
+        return self.table.to_pandas()
+
     def __repr__(self) -> str:
         return f"<Trace {self.path!r}, {self.format}>"
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what is known without reading the events, and of events that were read the number."""
+        rows = [("trace", self.path), ("format", self.format)]
+        if self.parts > 1:
+            rows.append(("parts", f"{self.parts:,}"))
+        if self._table is not None:
+            rows.append(("events", f"{self._table.num_rows:,}"))
+            rows += [("lost events", f"{self.metadata.lost_events:,}")] * bool(self.metadata.lost_events)
+            rows += [("unreadable", f"{loss.count:,}: {loss.reason}") for loss in self.losses]
+        else:
+            rows.append(
+                ("events", "not read yet: .to_polars(), .to_pandas() or .to_arrow() keep them in memory")
+            )
+        cells = "".join(
+            f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+            for name, text in rows
+        )
+        return f"<table>{cells}</table>"

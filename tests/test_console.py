@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
-from anonvma_trace import console
+from anonvma_trace import cli, console
 from anonvma_trace.errors import TraceSyntaxError
 from anonvma_trace.events import TraceMetadata
+from anonvma_trace.reports import document
+from anonvma_trace.reports.document import Column
 from anonvma_trace.result_tables import ResultTables
-from anonvma_trace.summary_text import diagnostics_section, loss_warnings, summary_sections
+from anonvma_trace.summary_text import Section, diagnostics_section, loss_warnings, summary_sections
 from anonvma_trace.survey import TraceSurvey
 from anonvma_trace.survey_text import survey_sections
 from anonvma_trace.tables import TABLES, empty_summary
@@ -74,6 +79,86 @@ def test_the_summary_fits_the_width(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].startswith("trace")
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> io.StringIO:
+    """Let standard output be a terminal that shows colours."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **environment}.items():
+        monkeypatch.setenv(name, value)
+    out = io.StringIO()
+    out.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdout", out)
+    return out
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*[34][0-7]")
+NOTES = [Section("notes", ["warning a: b", "finding c: d", "info e: f"])]
+
+
+def test_a_terminal_shows_colours(monkeypatch: pytest.MonkeyPatch):
+    out = terminal(monkeypatch)
+    console.print_sections(NOTES)
+    assert COLOUR.search(out.getvalue())
+
+
+def test_no_color_shows_none(monkeypatch: pytest.MonkeyPatch):
+    out = terminal(monkeypatch, NO_COLOR="1")
+    console.print_sections(NOTES)
+    assert "warning a: b" in out.getvalue()
+    assert not COLOUR.search(out.getvalue())
+
+
+def test_a_pipe_shows_none(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    console.print_sections(NOTES)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [50, 80])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "zoo"),
+        ("inspect", "zoo"),
+        ("samples",),
+        ("compare", "fork-family"),
+        ("explain", "zoo", "--event", "1959"),
+    ],
+)
+def test_every_command_fits_the_terminal(width: int, command: tuple[str, ...]):
+    done = CliRunner(env={"COLUMNS": str(width)}).invoke(cli.app, list(command))
+    assert done.exit_code == 0
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("in /")]  # a path is left whole
+    assert max(map(len, lines)) <= width
+    assert "…" not in done.stdout and "\x1b" not in done.stdout
+
+
+def test_levels_over_the_trace_are_sparklines_on_one_line(capsys: pytest.CaptureFixture[str], monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    course = list(range(40))
+    levels = pl.DataFrame(
+        dict.fromkeys(("vmas", "anon_vmas", "longest_list"), course) | {"anon_pages": [0] * 40}
+    )
+    console.print_sections(summary_sections(empty_summary(), levels))
+    drawn = [line for line in capsys.readouterr().out.splitlines() if "over time" in line]
+    assert len(drawn) == 3  # none of a level that has no course
+    for line in drawn:
+        spark = line.split("over time ")[1]
+        assert len(spark) == 28 and spark[-1] == "█" and sorted(spark) == list(spark)
+
+
+def test_a_table_too_wide_is_printed_in_parts_with_whole_numbers():
+    columns = (Column("name", "", "text"), *(Column(f"n{at}", f"n{at}") for at in range(9)))
+    table = document.Table("wide", columns, (("first", *[1_234_567] * 9), ("second", *range(9))))
+    parts = console.side_ways(table, 50)
+    assert [len(part.columns) for part in parts] == [5, 5, 2]
+    assert all(part.values("name") == ["first", "second"] for part in parts)
+    numbers = [column.name for part in parts for column in part.columns[1:]]
+    assert numbers == [f"n{at}" for at in range(9)]
+    assert console.side_ways(table, 200) == [table]
 
 
 def test_every_section_of_the_summary_has_text_even_for_an_empty_replay():

@@ -98,6 +98,7 @@ def replay(
     options = parse_options(option)
     trace = open_trace(traces, maps, format, scenario)
     from .. import console
+    from ..reports.anon_vma_counts import counts_over_time
     from ..summary_text import diagnostics_section, summary_sections
 
     result = replay_with_progress(
@@ -110,7 +111,7 @@ def replay(
         check_every=check_every or int(check),
         detail=detail,
         save=out,
-        tables=("diagnostics",),  # without --out, all that is printed
+        tables=("diagnostics", "timeline"),  # without --out, all that is printed is made of
         jobs=jobs,
     )
     if out is not None:
@@ -118,7 +119,8 @@ def replay(
     if json:
         console.print_json(result.summary)
     else:
-        console.print_sections([*summary_sections(result.summary), diagnostics_section(result)])
+        sections = summary_sections(result.summary, counts_over_time(result))
+        console.print_sections([*sections, diagnostics_section(result)])
     if out is not None:
         console.print_message(
             f"wrote {out / 'report.html'}, {out / 'report.md'} and the result tables beside them"

@@ -77,8 +77,9 @@ def _growing_bounds(number: int, doublings: int) -> tuple[int, int]:
 
 
 def event_count(results: ResultTables) -> int:
-    """Return the number of the last event: that of the trace, or the last that any table names."""
-    tables = [results.lazy(name) for name in ("walks", "merges", "timeline")]
+    """Return the number of the last event: that of the trace, or the last that any table that was kept names."""
+    names = [name for name in ("walks", "merges", "timeline") if results.keeps(name)]
+    tables = [results.lazy(name) for name in names]
     last = [table.select(pl.col("event").max()).collect().item() for table in tables]
     known = [int(event) for event in last if event is not None]
     return max([results.summary["trace"]["events"], *known])

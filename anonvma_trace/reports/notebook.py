@@ -1,11 +1,64 @@
-"""A `Report` as the fragment of HTML that a notebook shows."""
+"""What a notebook shows of a `Report`: findings and tables as HTML, each figure as a chart."""
 
 from __future__ import annotations
 
+import difflib
 from html import escape
+from typing import TYPE_CHECKING, Any
 
-from .document import Report, Table
+from ..errors import UsageError
+from .document import Figure, Report, Table
 from .numbers import format_value
+
+if TYPE_CHECKING:
+    from .charts.fields import AnyChart
+
+
+class Plots:
+    """Results of which a report can be made: its figures as charts."""
+
+    def _report(self, **how: Any) -> Report:
+        """Return the report of these results."""
+        raise NotImplementedError
+
+    def plots(self) -> list[str]:
+        """Return the titles of all figures that have anything to draw, in the order of the report."""
+        return list(_by_title(self._report()))
+
+    def plot(self, title: str, **how: Any) -> AnyChart:
+        """Return a figure of the report as an Altair chart, which shows itself in a notebook.
+
+        Parameters
+        ----------
+        title : str
+            One of `plots`; capitals do not matter.
+        **how
+            As for the report: of a `Replay`, ``pid=`` chooses the process whose address space is drawn.
+
+        Raises
+        ------
+        UsageError
+            No such figure; the message names the nearest.
+        """
+        from .charts import chart_of  # altair takes a second to import
+
+        figures = _by_title(self._report(**how))
+        for name, figure in figures.items():
+            if name.casefold() == title.casefold():
+                return chart_of(figure)
+        near = difflib.get_close_matches(title, figures, n=1, cutoff=0)
+        raise UsageError(
+            f"figure {title!r}",
+            expected="the title of a figure that has anything to draw",
+            found="another one",
+            hint=f"did you mean '{near[0]}'? `plots()` has all of them"
+            if near
+            else "there is nothing to draw",
+        )
+
+
+def _by_title(report: Report) -> dict[str, Figure]:
+    return {figure.table.title: figure for figure in report.figures()}
 
 
 def tables_html(report: Report) -> str:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonvma_trace.reports.numbers import counted, format_duration, format_seconds, format_share, format_value
+from anonvma_trace.reports.numbers import (
+    counted,
+    format_duration,
+    format_seconds,
+    format_share,
+    format_value,
+    sparkline,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,15 @@ from anonvma_trace.reports.numbers import counted, format_duration, format_secon
         (1_234_567_890, "seconds", "1.234568"),
         (0x7F00_1000, "address", "0x7f001000"),
         ("miss_range", "code", "miss_range"),
+        (12.0, "quantity", "12"),
+        (12.5, "quantity", "12.50"),
+        (None, "quantity", "not defined"),
+        (1200, "change", "+1,200"),
+        (-0.5, "change", "-0.50"),
+        (0, "change", "+0"),
+        (-0.25, "relative", "-25.0 %"),
+        (12.3456, "relative", "+1,234.6 %"),
+        (None, "relative", "–"),
     ],
 )
 def test_each_kind_of_value_has_one_form(value, kind, text):
@@ -71,3 +87,25 @@ def test_a_duration_in_running_text_has_the_unit_that_fits(nanoseconds, text):
 )
 def test_a_counted_noun_is_plural_unless_it_is_one(number, noun, text):
     assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "text"),
+    [
+        ([], {}, ""),
+        ([0, 0], {}, "  "),
+        ([0, 1, 8], {}, " ▂█"),
+        ([1, 8], {"top": 16}, "▁▅"),  # half of a full block
+        ([1, 9, 2, 2, 3, 1], {"width": 3}, "█▂▃"),  # the higher of two
+        ([1, 2], {"width": 0}, "█"),
+    ],
+)
+def test_a_sparkline_has_a_block_for_each_value(values, how, text):
+    assert sparkline(values, **how) == text
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1), st.integers(1, 60))
+def test_a_sparkline_keeps_its_peak_and_its_width(values, width):
+    drawn = sparkline(values, width=width)
+    assert len(drawn) == min(len(values), width)
+    assert ("█" in drawn) == any(values)
