@@ -29,7 +29,7 @@ from .row_table import (
     event_rows,
     seq_of,
 )
-from .shared_mappings import FILE_AT_ADDRESS
+from .shared_layouts import FILE_AT_ADDRESS
 from .task_events import Change
 
 CALL = {call.name: number for number, call in enumerate(SYSCALLS)}

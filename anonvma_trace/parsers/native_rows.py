@@ -94,7 +94,7 @@ class NativeRows:
         self._call_rows = CallRows(texts, self._files, shared_memory_sizes(given), self._notes)
         self._pages = PageJoin()
         self._reclaim = ReclaimRows()
-        self._shared = SharedMappings(self._files, self._notes)
+        self._shared = SharedMappings(self._notes)
         self._maker = BatchMaker(texts, self._files)
         self._held = new_rows(0)
         self._next_seq = 1
@@ -214,9 +214,10 @@ class NativeRows:
                 break
             rows = merge_rows(self._place_execs(parts))
         self._held = rows[:, certain:].copy()
-        yield from self._maker.batches(self._shared.complete(rows[:, :certain]))
+        yield from self._maker.batches(self._shared.complete(rows, certain))
         if len(self._files.values) > FILE_NAMES_KEPT:
-            self._held[FILE] = self._files.keep_only(self._held[FILE])
+            in_use = self._files.keep_only(np.concatenate([self._held[FILE], self._shared.files]))
+            self._held[FILE], self._shared.files[:] = np.split(in_use, [self._held.shape[1]])
 
     def _place_execs(self, parts: list[np.ndarray]) -> list[np.ndarray]:
         """Add the image of each finished exec, to be behind its row, and move the loader's faults behind that.

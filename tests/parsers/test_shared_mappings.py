@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from anonvma_trace.events import CLONE_VM, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, MREMAP_DONTUNMAP
-from anonvma_trace.parsers.native_block import Names
 from anonvma_trace.parsers.notes import Notes
 from anonvma_trace.parsers.row_table import (
     ADDR,
@@ -26,11 +25,11 @@ from anonvma_trace.parsers.row_table import (
     PROT,
     new_rows,
 )
-from anonvma_trace.parsers.shared_mappings import FILE_AT_ADDRESS, SharedMappings
+from anonvma_trace.parsers.shared_layouts import FILE_AT_ADDRESS
+from anonvma_trace.parsers.shared_mappings import SharedMappings
 
 PAGE = 4096
 N_PAGES = 10
-FILES = ("a", "b")
 
 
 def rows_of(*events):
@@ -52,6 +51,12 @@ def rows_of(*events):
             if name != "op":
                 rows[columns[name], row] = value
     return rows
+
+
+def complete(shared, *events):
+    """Let the rows of `events` be followed, with some behind them that are not certain yet."""
+    held = remap(1, 0, 1, 0)
+    return shared.complete(rows_of(*events, held, held), len(events))
 
 
 def mmap(pid, first, n_pages, file=0, pgoff=0, prot=3, flags=MAP_SHARED):
@@ -167,10 +172,8 @@ def test_rows_say_what_each_page_says(seed):
     random = Random(seed)
     events = [random_event(random) for _ in range(200)]
     events = [event for event in events if event["op"] != "fork" or event["child"] != event["pid"]]
-    files, notes, model = Names(), Notes(), PageByPage()
-    for name in FILES:
-        files.number(name)
-    shared = SharedMappings(files, notes)
+    notes, model = Notes(), PageByPage()
+    shared = SharedMappings(notes)
     expected, n_calls, n_left_out = [], 0, 0
     batch = random.randint(1, 40)
     for number, event in enumerate(events):
@@ -181,7 +184,7 @@ def test_rows_say_what_each_page_says(seed):
             n_calls, n_left_out = n_calls + 1, n_left_out + (told is None)
         if told is not None:
             expected.append([number % batch + 1, *told])
-    got = [shared.complete(rows_of(*events[i : i + batch])) for i in range(0, len(events), batch)]
+    got = [complete(shared, *events[i : i + batch]) for i in range(0, len(events), batch)]
     assert np.concatenate(got, axis=1)[[LINE, FILE, PROT]].T.tolist() == expected
     assert n_calls - n_left_out > 5
     assert shared.used_lines == 2 * (n_calls - n_left_out)
@@ -189,20 +192,30 @@ def test_rows_say_what_each_page_says(seed):
 
 
 def test_ends_of_the_range_are_rounded_as_the_kernel_does():
-    files = Names()
-    files.number("a")
-    shared = SharedMappings(files, Notes())
+    shared = SharedMappings(Notes())
     call = remap(1, 2, 3, 4) | {"addr": 2 * PAGE + 5, "len": 3 * PAGE + 7}
-    _, row = shared.complete(rows_of(mmap(1, 0, 8), call)).T
+    _, row = complete(shared, mmap(1, 0, 8), call).T
     assert row[[ADDR, LEN, PGOFF, FILE, FLAGS]].tolist() == [2 * PAGE, 3 * PAGE, 4, 0, MAP_SHARED | MAP_FIXED]
 
 
 @pytest.mark.parametrize("there", [mmap(2, 0, 8), mmap(1, 0, 8, flags=MAP_PRIVATE), mmap(1, 0, 8, file=-1)])
 def test_a_call_whose_file_nothing_tells_is_left_out(there):
-    files, notes = Names(), Notes()
-    files.number("a")
-    shared = SharedMappings(files, notes)
-    assert shared.complete(rows_of(there, remap(1, 2, 3, 4)))[LINE].tolist() == [1]
+    notes = Notes()
+    shared = SharedMappings(notes)
+    assert complete(shared, there, remap(1, 2, 3, 4))[LINE].tolist() == [1]
     (note,) = notes.diagnostics()
     assert note.code == "call-not-replayed"
     assert "1 call of remap_file_pages" in note.message
+
+
+def test_room_for_mappings_and_processes_grows():
+    shared, n_files, children = SharedMappings(Notes()), 300, range(2, 202)
+    maps = [mmap(1, 2 * n, 1, file=n) for n in range(n_files)]
+    forks = [{"op": "fork", "pid": 1, "child": child} for child in children]
+    complete(shared, *maps, *forks)
+    assert sorted(set(shared.files.tolist())) == list(range(-1, n_files))
+    asked = [remap(child, 2 * n, 1, 7) for child in children for n in (0, child, n_files - 1)]
+    found = complete(shared, *asked)
+    assert found[FILE].tolist() == [n for child in children for n in (0, child, n_files - 1)]
+    complete(shared, *({"op": "exit", "pid": pid} for pid in (1, *children)))
+    assert set(shared.files.tolist()) == {-1}
