@@ -55,8 +55,6 @@ from .timeline import log_change, raise_peaks, sample_timeline
     OP_LOST,
 ) = range(len(OPS))
 
-OP_ELSEWHERE = len(OPS)  # a row of the event table that another shard replays
-
 PAGE_SHIFT = 12
 PAGE_ROUND = (1 << PAGE_SHIFT) - 1
 VPN_MASK = (1 << 52) - 1
@@ -125,8 +123,8 @@ def event_has_room(s, op, pid, child, length, pages, old_pages):
 
 
 @kernel
-def finish_event(s):
-    """Bring everything that is taken after each event up to date."""
+def finish_event(s, row):
+    """Bring everything that is taken after each event, a row of the batch, up to date."""
     glob = s.glob[0]
     if glob.proc != NULL:
         proc = s.proc[glob.proc]
@@ -137,8 +135,9 @@ def finish_event(s):
     settle_vma_spans(s)
     settle_peaks(s)
     if glob.is_shard:
-        log_change(s)
+        log_change(s, row)
     else:
+        glob.vmas_sum += glob.vmas_live
         raise_peaks(s)
         sample_timeline(s)
 
@@ -160,12 +159,13 @@ def replay_events(
         Columns with names as codes; a null comm or child is -1, a null file 0.
     """
     glob = s.glob[0]
+    is_shard, shard = glob.is_shard != 0, glob.shard
     faults_to_come = 0  # for which there is room
     for row in range(first, last):
-        code = op[row]
-        if code == OP_ELSEWHERE:
+        if is_shard and s.shards[row] != shard:
             glob.event += 1
             continue
+        code = op[row]
         start = page_below(addr[row])
         size = 0 if length[row] == NOT_GIVEN and code != OP_TOUCH else length[row]
         if code == OP_TOUCH and length[row] == NOT_GIVEN:
@@ -254,7 +254,7 @@ def replay_events(
                 standing_vma(
                     s, mm, start, end, prot[row] & VM_ACCESS, flags[row], file[row], pgoff[row], special
                 )
-        finish_event(s)
+        finish_event(s, row)
     return last
 
 

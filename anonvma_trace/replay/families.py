@@ -168,8 +168,14 @@ class FamilySplit:
         self._load = np.zeros(n_shards, np.int64)
         self._marks = np.zeros(N_MARKS, np.int64)
 
-    def split(self, columns: tuple[np.ndarray, ...], first_event: int) -> np.ndarray:
-        """Return the shard of each row of the next batch (as `EventColumns.read` gives it), or `ALL_SHARDS`.
+    def split(self, columns: tuple[np.ndarray, ...], first_event: int) -> tuple[np.ndarray, list[int]]:
+        """Return the shard of each row of the next batch, or `ALL_SHARDS`, and which shards have one.
+
+        Parameters
+        ----------
+        columns : tuple of ndarray
+            As `EventColumns.read` gives them.
+        first_event : int
 
         Raises
         ------
@@ -178,6 +184,7 @@ class FamilySplit:
         """
         _, pid, _, op, addr, _, _, _, _, file, _, _, child, frame = columns
         shards = np.empty(len(op), np.int64)
+        before = self._load.copy()
         row = 0
         while row < len(op):
             row = split_rows(
@@ -200,7 +207,7 @@ class FamilySplit:
                 raise FamiliesCoupled(first_event + row, COUPLINGS[self._marks[_COUPLED]])
             if row < len(op):
                 self._grow()
-        return shards
+        return shards, np.flatnonzero(self._load != before).tolist()
 
     def _grow(self) -> None:
         if 2 * (self._marks[_N_PIDS] + 2) > len(self._pids) // _PID_WIDTH - 1:

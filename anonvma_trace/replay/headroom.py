@@ -12,7 +12,6 @@ from .layout import (
     LOG_DIAGNOSTICS,
     LOG_FILE_WALKS,
     LOG_MERGES,
-    LOG_PAGE_CHANGES,
     LOG_SPANS,
     LOG_STEPS,
     LOG_WALKS,
@@ -85,10 +84,7 @@ def has_room(s, n_vmas, n_new_vmas, n_pages, n_blocks, n_walks, n_ptes=0, n_even
         and log_has_room(s, LOG_FILE_WALKS, few)
         and log_has_room(s, LOG_DIAGNOSTICS, n_vmas + n_walks + few)
         and (glob.told_event == 0 or log_has_room(s, LOG_STEPS, n_vmas + few))
-        and (
-            glob.is_shard == 0
-            or (log_has_room(s, LOG_PAGE_CHANGES, few) and log_has_room(s, LOG_CHANGES, few))
-        )
+        and (glob.is_shard == 0 or log_has_room(s, LOG_CHANGES, few))
     )
 
 

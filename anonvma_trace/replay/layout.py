@@ -274,6 +274,14 @@ SLOT = record(
     "next_free",
 )
 
+PAGE_CHANGES = ("anon_pages", "mapped_ptes")
+"""What stands in `State.page_changes` of a replay that is one of several (`is_shard`), for each row of the batch.
+
+By how much the row changed the anonymous pages and the mapped ptes. The table is one for all shards: each row is
+replayed by one of them.
+"""
+PAGE_CHANGES_WIDTH = len(PAGE_CHANGES)
+
 # Regions of the `log`: rows that wait to become result tables. (name, fields)
 LOG_FIELDS: dict[str, tuple[str, ...]] = {
     "anon_vmas": (
@@ -395,9 +403,8 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
         "left",
         "right",
     ),
-    # figures after each event that changed one of them, where a replay is one of several (`is_shard`): those that
-    # faults change, and the rest
-    "page_changes": ("event", "anon_pages", "mapped_ptes"),
+    # figures after each event that changed one of them, where a replay is one of several (`is_shard`); what faults
+    # change stands in `page_changes` instead
     "changes": (
         "event",
         "vmas",
@@ -420,7 +427,6 @@ LOG_FIELDS: dict[str, tuple[str, ...]] = {
     LOG_DIAGNOSTICS,
     LOG_FILE_WALKS,
     LOG_STEPS,
-    LOG_PAGE_CHANGES,
     LOG_CHANGES,
 ) = range(len(LOG_FIELDS))
 
@@ -431,7 +437,6 @@ TIMELINE_SAMPLES = 4096
 # Peaks that the timeline keeps an event for.
 PEAK_VMAS, PEAK_ANON_VMAS, PEAK_LONGEST, PEAK_PAGES, PEAK_OVERHEAD, N_PEAKS = range(6)
 TIMELINE_WIDTH = len(LOG_FIELDS["timeline"])
-PAGE_CHANGE_WIDTH = len(LOG_FIELDS["page_changes"])
 CHANGE_WIDTH = len(LOG_FIELDS["changes"])
 
 _COUNTERS = (
@@ -526,6 +531,7 @@ _CONTEXT = (
     "last_ts",
     "populates",  # the row at hand may fault pages in (mlock, MAP_LOCKED)
     "longest_now",  # length of the longest list now
+    "shard",  # its number among several
     "is_shard",  # others replay the events of other families: peaks and timeline come from the log's `changes`
     "spans_before",  # rows of vma_spans in the log when the event began
     "told_event",  # the event whose steps are logged; 0: none
@@ -595,8 +601,9 @@ _PARTS = (
     "index_mappers",
     "index_n_mappers",
     "peaks_base",  # N_PEAKS rows of the timeline
-    "page_change_base",  # the row of `page_changes` logged last
-    "change_base",  # the same of `changes`
+    "change_base",  # the row of `changes` logged last
+    "pages_told",  # anonymous pages and mapped ptes up to the last row of `page_changes`
+    "ptes_told",
     "next_sample",  # event of the next sample of the timeline
     "stride",  # the timeline has one sample for each `stride` events
     "log_need",  # region whose room ran out, plus 1, and rows needed
@@ -620,5 +627,7 @@ class State(NamedTuple):
     ints: Any  # int64: hash tables, histograms and the marks of the log's regions
     glob: Any  # one GLOB record
     log: Any  # int64: rows of result tables, a region for each
+    page_changes: Any  # int64: see `PAGE_CHANGES`
+    shards: Any  # int64: where a replay is one of several, which of them each row of the batch is for
     index: Any  # int64: an index of one list, while it is walked again and again
     rmap: Any

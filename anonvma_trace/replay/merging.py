@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tables import MERGE_SIDES
-from .compiled import entry_point
+from .compiled import entry_point, kernel
 from .layout import (
     CHANGE_WIDTH,
     COUNTERS,
     FILE_SHM,
     LOG_FIELDS,
-    PAGE_CHANGE_WIDTH,
+    PAGE_CHANGES_WIDTH,
     State,
 )
 from .locks import LOCK_WORDS, OPERATIONS
@@ -21,13 +21,10 @@ from .shard import Round, Shard
 from .state import grow
 from .timeline import raise_peaks, sample_timeline
 
-# Fields of `page_changes` and `changes`.
-_PAGES, _PTES = 1, 2
+# Fields of `changes`.
 _, _VMAS, _ANON_VMAS, _LONGEST, _I386, _X86_64, _VMA_ID, _ANON_VMA_ID, _SHM_ID = range(CHANGE_WIDTH)
 _N_IDS = 3
-_NEW_IDS_WIDTH = (
-    4  # words told of ids given at one event: the shard, their kind, the last of them, what to add
-)
+_NEW_IDS_WIDTH = 2  # words told of ids given at one event: the last of them, and what to add
 
 # Counters that follow from the figures after each event, not from the shards' own.
 _FOLLOWED = {
@@ -58,7 +55,7 @@ _LOGGED_AT = {
 
 
 @entry_point
-def merge_changes(s, ts, first_event, shards, pages, pages_at, pages_end, changes, at, end, last, new_ids):
+def merge_changes(s, ts, first_event, shards, page_changes, changes, at, end, last, new_ids, new_ids_end):
     """Bring the figures of the whole trace up to date event by event, with peaks and samples of the timeline.
 
     Parameters
@@ -68,70 +65,78 @@ def merge_changes(s, ts, first_event, shards, pages, pages_at, pages_end, change
     ts, shards : ndarray of int64, shape (rows,)
         Of the batch.
     first_event : int64
-    pages, changes : ndarray of int64
-        Rows of the shards' `page_changes` and `changes`, shard after shard.
-    pages_at, at, pages_end, end : ndarray of int64, shape (shards,)
+    page_changes : ndarray of int64
+        Of the batch: `PAGE_CHANGES` of each row.
+    changes : ndarray of int64
+        Rows of the shards' `changes`, shard after shard.
+    at, end : ndarray of int64, shape (shards,)
         Where each shard's rows begin in these, which this function moves on, and end; in words.
     last : ndarray of int64
-        For each shard a row of `page_changes` and one of `changes`: its figures so far.
+        For each shard a row of `changes`: its figures so far.
     new_ids : ndarray of int64
-        Gets four words for each event that gave ids of one kind: the shard, the kind, the last of them, and what to
-        add to an id of the shard to have that of the whole trace.
-
-    Returns
-    -------
-    int64
-        Words written to `new_ids`.
+        Gets two words for each event at which a shard gave ids of one kind: the last of them, and what to add to an id
+        of the shard to have that of the whole trace.
+    new_ids_end : ndarray of int64, shape (shards * kinds,)
+        Where in `new_ids` the words of each shard and kind begin, moved on to where they end.
     """
     glob = s.glob[0]
-    told = 0
+    next_change = _next_change(changes, at, end)
     for row in range(len(ts)):
-        event = first_event + row
-        glob.event = event
+        glob.event = first_event + row
         glob.ts = ts[row]
-        shard = shards[row]
-        before = (PAGE_CHANGE_WIDTH + CHANGE_WIDTH) * shard
-        if shard >= 0 and pages_at[shard] < pages_end[shard] and pages[pages_at[shard]] == event:
-            now = pages_at[shard]
-            pages_at[shard] += PAGE_CHANGE_WIDTH
-            glob.pages_allocated += pages[now + _PAGES] - last[before + _PAGES]
-            glob.mapped_ptes += pages[now + _PTES] - last[before + _PTES]
-            for field in range(PAGE_CHANGE_WIDTH):
-                last[before + field] = pages[now + field]
-        before += PAGE_CHANGE_WIDTH
-        if shard >= 0 and at[shard] < end[shard] and changes[at[shard]] == event:
-            now = at[shard]
-            at[shard] += CHANGE_WIDTH
-            glob.vmas_live += changes[now + _VMAS] - last[before + _VMAS]
-            glob.anon_vmas_allocated += changes[now + _ANON_VMAS] - last[before + _ANON_VMAS]
-            glob.overhead_i386 += changes[now + _I386] - last[before + _I386]
-            glob.overhead_x86_64 += changes[now + _X86_64] - last[before + _X86_64]
-            glob.vma_id += changes[now + _VMA_ID] - last[before + _VMA_ID]
-            glob.anon_vma_id += changes[now + _ANON_VMA_ID] - last[before + _ANON_VMA_ID]
-            glob.shm_id += changes[now + _SHM_ID] - last[before + _SHM_ID]
-            longest, was_longest = changes[now + _LONGEST], last[before + _LONGEST]
-            for kind in range(_N_IDS):
-                if changes[now + _VMA_ID + kind] != last[before + _VMA_ID + kind]:
-                    whole = glob.vma_id if kind == 0 else glob.anon_vma_id if kind == 1 else glob.shm_id
-                    new_ids[told] = shard
-                    new_ids[told + 1] = kind
-                    new_ids[told + 2] = changes[now + _VMA_ID + kind]
-                    new_ids[told + 3] = whole - changes[now + _VMA_ID + kind]
-                    told += _NEW_IDS_WIDTH
-            for field in range(CHANGE_WIDTH):
-                last[before + field] = changes[now + field]
-            if longest > glob.longest_now:
-                glob.longest_now = longest
-            elif longest < was_longest and was_longest == glob.longest_now:
-                glob.longest_now = longest
-                width = PAGE_CHANGE_WIDTH + CHANGE_WIDTH
-                for other in range(len(at)):
-                    glob.longest_now = max(
-                        glob.longest_now, last[width * other + PAGE_CHANGE_WIDTH + _LONGEST]
-                    )
-        raise_peaks(s)
+        pages = page_changes[PAGE_CHANGES_WIDTH * row]
+        glob.pages_allocated += pages
+        glob.mapped_ptes += page_changes[PAGE_CHANGES_WIDTH * row + 1]
+        changed = glob.event == next_change
+        if changed:
+            _take_change(s, shards[row], changes, at, last, new_ids, new_ids_end)
+            next_change = _next_change(changes, at, end)
+        glob.vmas_sum += glob.vmas_live
+        if changed or pages > 0:  # else nothing has grown
+            raise_peaks(s)
         sample_timeline(s)
-    return told
+
+
+@kernel
+def _next_change(changes, at, end):
+    """Return the first event of which a shard has logged a row that is not taken yet; 0 if there is none."""
+    event = 0
+    for shard in range(len(at)):
+        if at[shard] < end[shard] and (event == 0 or changes[at[shard]] < event):
+            event = changes[at[shard]]
+    return event
+
+
+@kernel
+def _take_change(s, shard, changes, at, last, new_ids, new_ids_end):
+    """Take the next row of a shard's `changes` in, and tell the ids that it gave."""
+    glob = s.glob[0]
+    before = CHANGE_WIDTH * shard
+    now = at[shard]
+    at[shard] += CHANGE_WIDTH
+    glob.vmas_live += changes[now + _VMAS] - last[before + _VMAS]
+    glob.anon_vmas_allocated += changes[now + _ANON_VMAS] - last[before + _ANON_VMAS]
+    glob.overhead_i386 += changes[now + _I386] - last[before + _I386]
+    glob.overhead_x86_64 += changes[now + _X86_64] - last[before + _X86_64]
+    glob.vma_id += changes[now + _VMA_ID] - last[before + _VMA_ID]
+    glob.anon_vma_id += changes[now + _ANON_VMA_ID] - last[before + _ANON_VMA_ID]
+    glob.shm_id += changes[now + _SHM_ID] - last[before + _SHM_ID]
+    for kind in range(_N_IDS):
+        if changes[now + _VMA_ID + kind] != last[before + _VMA_ID + kind]:
+            whole = glob.vma_id if kind == 0 else glob.anon_vma_id if kind == 1 else glob.shm_id
+            told = new_ids_end[_N_IDS * shard + kind]
+            new_ids[told] = changes[now + _VMA_ID + kind]
+            new_ids[told + 1] = whole - changes[now + _VMA_ID + kind]
+            new_ids_end[_N_IDS * shard + kind] += _NEW_IDS_WIDTH
+    longest, was_longest = changes[now + _LONGEST], last[before + _LONGEST]
+    for field in range(CHANGE_WIDTH):
+        last[before + field] = changes[now + field]
+    if longest > glob.longest_now:
+        glob.longest_now = longest
+    elif longest < was_longest and was_longest == glob.longest_now:
+        glob.longest_now = longest
+        for other in range(len(at)):
+            glob.longest_now = max(glob.longest_now, last[CHANGE_WIDTH * other + _LONGEST])
 
 
 class Merger:
@@ -149,8 +154,8 @@ class Merger:
         self._shards = shards
         self._whole = whole
         self._results = results
-        last = np.zeros((len(shards), PAGE_CHANGE_WIDTH + CHANGE_WIDTH), np.int64)
-        last[:, PAGE_CHANGE_WIDTH + _SHM_ID] = FILE_SHM
+        last = np.zeros((len(shards), CHANGE_WIDTH), np.int64)
+        last[:, _SHM_ID] = FILE_SHM
         self._last = last.reshape(-1)
 
     def merge(self, batch: Round) -> None:
@@ -166,32 +171,28 @@ class Merger:
                 self._results.add_rows(name, _in_order(rows, event), batch.lines, batch.first_event)
 
     def _follow_changes(self, batch: Round) -> None:
-        changes, at, end = self._logged(batch, "changes", CHANGE_WIDTH)
-        new_ids = np.empty(len(changes) // CHANGE_WIDTH * _N_IDS * _NEW_IDS_WIDTH, np.int64)
-        told = merge_changes(
+        none = np.zeros((0, CHANGE_WIDTH), np.int64)
+        rows = [batch.logs.get(number, {}).get("changes", none) for number in range(len(self._shards))]
+        at = np.cumsum([0, *(each.size for each in rows)])
+        room = np.repeat([_NEW_IDS_WIDTH * len(each) for each in rows], _N_IDS)  # of each kind, for each row
+        ids_at = np.concatenate([[0], np.cumsum(room)])
+        new_ids, ids_end = np.empty(ids_at[-1], np.int64), ids_at[:-1].copy()
+        merge_changes(
             self._whole,
             batch.columns[0],
             batch.first_event,
             batch.shards,
-            *self._logged(batch, "page_changes", PAGE_CHANGE_WIDTH),
-            changes,
-            at,
-            end,
+            batch.page_changes.array,
+            np.concatenate(rows).reshape(-1),
+            at[:-1].copy(),
+            at[1:],
             self._last,
             new_ids,
+            ids_end,
         )
-        shard, kind, given, ahead = new_ids[:told].reshape(-1, _NEW_IDS_WIDTH).T
-        for number, each in enumerate(self._shards):
-            for which in range(_N_IDS):
-                mine = (shard == number) & (kind == which)
-                each.learn_ids(which, given[mine], ahead[mine])
-
-    def _logged(self, batch: Round, name: str, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what all shards logged in a region as one array of words, and where each one's begins and ends."""
-        none = np.zeros((0, width), np.int64)
-        rows = [batch.logs.get(number, {}).get(name, none) for number in range(len(self._shards))]
-        ends = np.cumsum([each.size for each in rows])
-        return np.concatenate(rows).reshape(-1), np.array([0, *ends[:-1]]), ends
+        for place in np.flatnonzero(ids_end > ids_at[:-1]).tolist():
+            given, ahead = new_ids[ids_at[place] : ids_end[place]].reshape(-1, _NEW_IDS_WIDTH).T
+            self._shards[place // _N_IDS].learn_ids(place % _N_IDS, given, ahead)
 
     def processes(self) -> np.ndarray:
         """Return the rows of all shards' table of processes, in the order in which these began."""

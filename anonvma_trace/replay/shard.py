@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .columns import read_only
-from .event_loop import OP_ELSEWHERE, replay_events
+from .event_loop import replay_events
 from .layout import FILE_SHM, LOG_FIELDS, LOG_TIMELINE, State
 from .results import with_pids
 from .state import empty_log, grow, log_rows
-
-_OP = 3  # place of `op` among the columns
+from .table import Table
 
 # Fields of the log that hold ids: vma, anon_vma, or a file, which may be that of a shared anonymous mapping.
 _IDS = {"vma": 0, "anon_vma": 1, "file": 2}
@@ -33,10 +31,14 @@ class Round:
     columns : tuple of ndarray
         As `EventColumns.read` gives them.
     shards : ndarray of int64
-        Of each row.
+        Of each row, or `ALL_SHARDS`.
+    concerned : list of int
+        Shards that have a row.
     lines : ndarray of int64
         Source lines.
     first_event : int
+    page_changes : Table
+        What each row changed of figures that faults change (`PAGE_CHANGES`): every shard writes its rows.
     logs : dict of int to dict of str to ndarray
         By shard: rows by region of the log.
     """
@@ -44,8 +46,10 @@ class Round:
     number: int
     columns: tuple[np.ndarray, ...]
     shards: np.ndarray
+    concerned: list[int]
     lines: np.ndarray
     first_event: int
+    page_changes: Table
     logs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
@@ -60,8 +64,8 @@ class Shard:
     """
 
     def __init__(self, number: int, state: State) -> None:
-        self.number = number
         self.state = state
+        state.glob[0].shard = number
         self._to_global = [
             np.zeros(1 << 10, np.int64) for _ in _IDS
         ]  # by kind of id: those of the whole trace
@@ -69,16 +73,14 @@ class Shard:
 
     def replay(self, batch: Round) -> dict[str, np.ndarray]:
         """Replay the rows of a batch that are this shard's and return the rows logged, by region of the log."""
-        columns = list(batch.columns)
-        op = columns[_OP]
-        columns[_OP] = read_only(np.where(batch.shards == self.number, op, OP_ELSEWHERE))
         self.state.glob[0].event = (
             batch.first_event - 1
         )  # batches without a row of this shard are passed over
+        self.state = self.state._replace(page_changes=batch.page_changes, shards=Table(batch.shards))
         taken: dict[str, list[np.ndarray]] = {}
-        row, end = 0, len(op)
+        row, end = 0, len(batch.lines)
         while True:
-            row = replay_events(self.state, row, end, *columns)
+            row = replay_events(self.state, row, end, *batch.columns)
             self._take_log(taken)
             if row == end:
                 return {

@@ -21,12 +21,13 @@ from .columns import EventColumns, integers
 from .event_loop import replay_events
 from .families import FamilySplit
 from .findings import mark_lost_pages
-from .layout import LOG_TIMELINE, State
+from .layout import LOG_TIMELINE, PAGE_CHANGES_WIDTH, State
 from .merging import Merger
 from .processes import mark_known
 from .results import ResultBuilder, build_summary
 from .shard import Round, Shard
 from .state import configured_state, log_rows
+from .table import Table
 from .taint import Taint
 from .workers import Workers
 
@@ -93,7 +94,7 @@ class ShardedReplay:
         columns = self.columns.read(batch)
         lines = integers(batch["line"], 0)
         first_event = self.events + 1
-        shards = self._split.split(columns, first_event)
+        shards, concerned = self._split.split(columns, first_event)
         if self._workers is None:
             replay_events(self._shards[0].state, 0, 0, *columns)  # machine code, before threads want it
             self._workers = Workers(self._shards, self.threads)
@@ -101,7 +102,9 @@ class ShardedReplay:
         self._taint.note(columns, first_event)
         self._last_ts, self._last_line = int(columns[0][-1]), int(lines[-1])
         self.events += batch.num_rows
-        self._workers.submit(Round(self._batches, columns, shards, lines, first_event))
+        page_changes = Table(np.zeros(PAGE_CHANGES_WIDTH * batch.num_rows, np.int64))
+        split = Round(self._batches, columns, shards, concerned, lines, first_event, page_changes)
+        self._workers.submit(split)
         self._batches += 1
         while (done := self._workers.take(wait=len(self._workers) >= BATCHES_AHEAD)) is not None:
             self._merger.merge(done)

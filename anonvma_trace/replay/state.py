@@ -14,12 +14,10 @@ from .layout import (
     FILE_SHM,
     GLOB,
     LOG_FIELDS,
-    LOG_PAGE_CHANGES,
     LOG_TIMELINE,
     MM,
     N_PEAKS,
     PAGE,
-    PAGE_CHANGE_WIDTH,
     PROC,
     PT_STRIDE,
     REGION_BASE,
@@ -52,7 +50,6 @@ _FIRST_ROWS = {
     "block": 1 << 9,
 }
 _FIRST_LOG_ROWS = 1 << 15
-_FIRST_PAGE_CHANGES = 1 << 18  # one for each event of a batch: it is emptied once
 _FIRST_INDEX_WORDS = 1 << 12
 # Parts of `ints` behind the region marks: words for each entry, and entries to begin with.
 _INT_PARTS = {
@@ -66,7 +63,6 @@ _INT_PARTS = {
     "by_case": (1, 9),
     "refused": (1, len(MERGE_SIDES)),
     "peaks": (TIMELINE_WIDTH, N_PEAKS),
-    "page_change": (PAGE_CHANGE_WIDTH, 1),
     "change": (CHANGE_WIDTH, 1),
 }
 _HASHES = ("pid", "frame", "file")
@@ -155,6 +151,8 @@ def new_state(
         ints=Table.zeros(0, np.int64),
         glob=Table.zeros(1, extended(GLOB, scheme.marks())),
         log=Table.zeros(0, np.int64),
+        page_changes=Table(np.zeros(0, np.int64)),
+        shards=Table(np.zeros(0, np.int64)),
         index=Table.zeros(_FIRST_INDEX_WORDS, np.int64),
         rmap=scheme.tables(*(Table.zeros(pool.rows, pool.dtype) for pool in scheme.pools.values())),
     )
@@ -172,10 +170,7 @@ def new_state(
     glob.stride = 1
     glob.index_cap, glob.index_shortest, glob.index_patience = _FIRST_INDEX_WORDS, SHORTEST, PATIENCE
     state = _with_ints(state, {part: entries for part, (_, entries) in _int_parts(state).items()})
-    capacities = dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS)
-    if is_shard:
-        capacities[LOG_PAGE_CHANGES] = _FIRST_PAGE_CHANGES
-    return _with_log(state, capacities)
+    return _with_log(state, dict.fromkeys(range(len(LOG_FIELDS)), _FIRST_LOG_ROWS))
 
 
 def _int_parts(state: State) -> dict[str, tuple[int, int]]:

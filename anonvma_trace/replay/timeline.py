@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from .compiled import kernel
 from .layout import (
-    CHANGE_WIDTH,
     LOG_CHANGES,
-    LOG_PAGE_CHANGES,
     LOG_TIMELINE,
-    PAGE_CHANGE_WIDTH,
+    PAGE_CHANGES_WIDTH,
     PEAK_ANON_VMAS,
     PEAK_LONGEST,
     PEAK_OVERHEAD,
@@ -16,7 +14,6 @@ from .layout import (
     PEAK_VMAS,
     REGION_BASE,
     REGION_ROWS,
-    REGION_WIDTH,
     TIMELINE_SAMPLES,
     TIMELINE_WIDTH,
 )
@@ -38,50 +35,49 @@ def write_sample(s, table, at):
 
 
 @kernel
-def log_change(s):
-    """Log the figures of a shard where this event changed one of them, or gave an id."""
+def log_change(s, row):
+    """Tell what this event, a row of the batch, changed of a shard's figures; ids that it gave too."""
     glob = s.glob[0]
-    log = s.log
-    at = _next_row(s, LOG_PAGE_CHANGES)
-    log[at + 1] = glob.pages_allocated - glob.pages_freed
-    log[at + 2] = glob.mapped_ptes
-    _take_if_changed(s, LOG_PAGE_CHANGES, at, glob.page_change_base, PAGE_CHANGE_WIDTH)
-    at = _next_row(s, LOG_CHANGES)
-    log[at + 1] = glob.vmas_live
-    log[at + 2] = glob.anon_vmas_allocated - glob.anon_vmas_freed
-    log[at + 3] = glob.longest_now
-    log[at + 4] = glob.overhead_i386
-    log[at + 5] = glob.overhead_x86_64
-    log[at + 6] = glob.vma_id
-    log[at + 7] = glob.anon_vma_id
-    log[at + 8] = glob.shm_id
-    _take_if_changed(s, LOG_CHANGES, at, glob.change_base, CHANGE_WIDTH)
+    pages = glob.pages_allocated - glob.pages_freed
+    at = PAGE_CHANGES_WIDTH * row
+    s.page_changes[at] = pages - glob.pages_told
+    s.page_changes[at + 1] = glob.mapped_ptes - glob.ptes_told
+    glob.pages_told = pages
+    glob.ptes_told = glob.mapped_ptes
+    last = glob.change_base
+    if (
+        s.ints[last + 1] != glob.vmas_live
+        or s.ints[last + 2] != glob.anon_vmas_allocated - glob.anon_vmas_freed
+        or s.ints[last + 3] != glob.longest_now
+        or s.ints[last + 4] != glob.overhead_i386
+        or s.ints[last + 5] != glob.overhead_x86_64
+        or s.ints[last + 6] != glob.vma_id
+        or s.ints[last + 7] != glob.anon_vma_id
+        or s.ints[last + 8] != glob.shm_id
+    ):
+        _write_change(s, s.ints, last)
+        _write_change(s, s.log, log_row(s, LOG_CHANGES))
 
 
 @kernel
-def _next_row(s, region):
-    mark = 4 * region
-    return s.ints[mark + REGION_BASE] + s.ints[mark + REGION_ROWS] * s.ints[mark + REGION_WIDTH]
-
-
-@kernel
-def _take_if_changed(s, region, at, last, width):
-    """Take the row of a region written at `at` if it differs from the one at `last` in `ints`, the one before it."""
-    changed = False
-    for field in range(1, width):
-        if s.log[at + field] != s.ints[last + field]:
-            s.ints[last + field] = s.log[at + field]
-            changed = True
-    if changed:
-        s.log[at] = s.glob[0].event
-        s.ints[4 * region + REGION_ROWS] += 1
+def _write_change(s, table, at):
+    """Write the present figures as a row of `changes`."""
+    glob = s.glob[0]
+    table[at] = glob.event
+    table[at + 1] = glob.vmas_live
+    table[at + 2] = glob.anon_vmas_allocated - glob.anon_vmas_freed
+    table[at + 3] = glob.longest_now
+    table[at + 4] = glob.overhead_i386
+    table[at + 5] = glob.overhead_x86_64
+    table[at + 6] = glob.vma_id
+    table[at + 7] = glob.anon_vma_id
+    table[at + 8] = glob.shm_id
 
 
 @kernel
 def raise_peaks(s):
     """Raise the summary's peaks to the present figures, and keep the sample of the event that did."""
     glob = s.glob[0]
-    glob.vmas_sum += glob.vmas_live
     glob.overhead_i386_peak = max(glob.overhead_i386_peak, glob.overhead_i386)
     if glob.vmas_live > glob.vmas_peak:
         glob.vmas_peak = glob.vmas_live

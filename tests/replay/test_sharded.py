@@ -112,8 +112,9 @@ def test_pids_that_are_used_again_begin_families_of_their_own():
 def test_the_next_family_goes_to_the_shard_with_the_fewest_rows():
     split = FamilySplit(2)
     rows = scenario_rows("map 2 9 rw; w 2,3,4; m2: map 2 4 rw; m3: map 2 4 rw; m4: map 2 4 rw; w 5")
-    shards = split.split(EventColumns("").read(batch_of(rows)), 1)
+    shards, concerned = split.split(EventColumns("").read(batch_of(rows)), 1)
     assert shards.tolist() == [0, 0, 0, 0, 1, 1, 1, 0]
+    assert concerned == [0, 1]
 
 
 def test_the_split_grows_with_pids_and_families():
@@ -123,7 +124,7 @@ def test_the_split_grows_with_pids_and_families():
     ]
     split = FamilySplit(3)
     columns = EventColumns("").read(batch_of(rows + rows))
-    shards = split.split(columns, 1)
+    shards, _ = split.split(columns, 1)
     assert split.found().families == n
     assert np.array_equal(shards[:n], shards[n:])
     assert np.bincount(shards).tolist() == [2 * (n // 3 + (n % 3 > shard)) for shard in range(3)]
