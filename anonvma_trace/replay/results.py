@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,14 @@ def _named(codes: np.ndarray, names: tuple[str, ...] | list[str], null: int | No
     """Codes as a dictionary column over `names`; the code `null` becomes null."""
     mask = None if null is None else codes == null
     indices = numbers(codes.astype(np.int32), mask)
-    return pa.DictionaryArray.from_arrays(indices, strings(names))
+    dictionary = _constant_strings(names) if isinstance(names, tuple) else strings(names)
+    return pa.DictionaryArray.from_arrays(indices, dictionary)
+
+
+@functools.cache
+def _constant_strings(names: tuple[str, ...]) -> pa.Array:
+    """Strings as an Arrow array, made once: names that every batch of rows has."""
+    return strings(names)
 
 
 def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.Array:
@@ -85,7 +93,7 @@ def with_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
 
 def _fields(name: str, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return rows that `with_pids` has made as columns by name, `pid` among them."""
-    columns = dict(zip(LOG_FIELDS[name], np.ascontiguousarray(rows.T), strict=True))
+    columns = {field: rows[:, at].copy() for at, field in enumerate(LOG_FIELDS[name])}
     if "proc" in columns:
         columns["pid"] = columns.pop("proc")
     return columns
@@ -242,7 +250,7 @@ class ResultBuilder:
             _named(f["right"], MERGE_SIDES),
             numbers(f["left_new"] != 0),
             numbers(f["right_new"] != 0),
-            _named(f["pgoff_anon_vma"], ["", "same", "null"], null=0),
+            _named(f["pgoff_anon_vma"], ("", "same", "null"), null=0),
             numbers(f["self"] != 0),
         ]
 
