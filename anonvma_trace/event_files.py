@@ -212,7 +212,8 @@ class _SpooledWriter:
 
     def _spooled(self) -> Iterator[pa.RecordBatch]:
         dictionaries = {name: names.array() for name, names in self._names.items()}
-        with pa.memory_map(str(self._spool.path)) as spool, pa.ipc.open_stream(spool) as reader:
+        # Read, not mapped: the pages of a mapped file would count as memory of this process.
+        with pa.OSFile(str(self._spool.path)) as spool, pa.ipc.open_stream(spool) as reader:
             for batch in reader:
                 columns = [
                     pa.DictionaryArray.from_arrays(column, dictionaries[name])
