@@ -110,7 +110,7 @@ class CallRows:
         rows[FLAGS, remapped], rows[NEW_LEN, remapped] = FILE_AT_ADDRESS, n_lines[remapped]
         n_lines[remapped] = 0  # counted when their file is found
         self.used_lines += int(n_lines.sum()) - int(n_lines[left_out].sum())
-        return np.delete(rows, left_out, axis=1)
+        return np.delete(rows, left_out, axis=1) if left_out else rows
 
     def finish(self) -> None:
         """Note what never returned."""

@@ -39,29 +39,15 @@ def _take(rows, args, lines, first_line, columns, kept_args, texts):
         texts[event] = (rows[line, _TEXT_END] > 0) * _HAS_TEXT + (rows[line, _COMM_BEGIN] >= 0) * _HAS_COMM
 
 
-def count_kinds(rows: np.ndarray, n_kinds: int) -> np.ndarray:
-    """Return how many lines there are of each kind, from `LOWEST_KIND` on.
+def kinds_of(rows: np.ndarray) -> np.ndarray:
+    """Return the kind of each line, counted from `LOWEST_KIND`: in one piece, which is searched in no time.
 
     Parameters
     ----------
     rows : ndarray of int64, shape (n_lines, scanner.N_COLUMNS)
         As `scanner.scan_lines` fills it.
-    n_kinds : int
-        Kinds that are not negative.
     """
-    return np.bincount(rows[:, _KIND] - LOWEST_KIND, minlength=n_kinds - LOWEST_KIND)
-
-
-def lines_of_kinds(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the lines (indices) of some kinds.
-
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (n_lines, scanner.N_COLUMNS)
-    wanted : ndarray of bool
-        For each kind, from `LOWEST_KIND` on, whether its lines are wanted.
-    """
-    return np.flatnonzero(wanted[rows[:, _KIND] - LOWEST_KIND])
+    return (rows[:, _KIND] - LOWEST_KIND).astype(np.uint16)
 
 
 def take_events(

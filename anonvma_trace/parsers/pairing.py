@@ -122,7 +122,7 @@ class Pairing:
     def _make_room(self, events: NativeBlock) -> None:
         """Make the tables large enough for every tid and CPU of `events` (one more: -1 is the last)."""
         family = self._tables.family[events.kind]
-        about_tasks = (family == _NEWTASK) | (family == _TASK_EXIT) | (family == _EXEC)
+        about_tasks = np.flatnonzero(_TID_SLOTS[family, 0])
         named = events.args[about_tasks, :2].max(initial=0, where=_TID_SLOTS[family[about_tasks]])
         n_tids = int(max(events.tid.max(initial=0), named)) + 2
         if n_tids > len(self._open_enter):

@@ -157,7 +157,7 @@ class Source:
                 rest += pieces[0]
             else:
                 last = pieces.pop()
-                block = self._without_long_lines(b"".join((rest, *pieces, last[:cut])))
+                block = self._without_long_lines(b"".join((rest, *pieces, memoryview(last)[:cut])))
                 rest = last[cut:]
                 self.lines_read += count_newlines(block)
                 yield block

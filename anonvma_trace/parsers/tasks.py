@@ -137,7 +137,7 @@ class Tasks:
 
     def _make_room(self, block: NativeBlock, told: np.ndarray) -> None:
         """Make the tables large enough for every tid of a block; one row more: that of -1 is the last."""
-        args = block.args[_TASKS_NAMED[block.kind], :2]
+        args = block.args[np.flatnonzero(_TASKS_NAMED[block.kind]), :2]
         highest = max(int(tids.max(initial=0)) for tids in (block.tid, block.tgid))
         for pids in (args, told[:, TOLD_PID]):  # damaged text can name anything
             highest = max(highest, int(pids.max(initial=0, where=pids <= PID_MAX_LIMIT)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import scanner
-from .line_columns import LOWEST_KIND, count_kinds, lines_of_kinds, take_events
+from .line_columns import LOWEST_KIND, kinds_of, take_events
 from .losses import PLACES_KEPT, LossLog
 from .native_block import NO_TIME, Names, NativeBlock
 from .native_events import (
@@ -69,9 +69,10 @@ class TracepointReader(NativeReader):
         rows, args = self._room(len(line_ends))
         scanner.scan_lines(data, line_ends, self._tool, self._style, self._remembered, rows, args)
         self._take_apart(text, rows, args)
-        self._refuse_impossible_tasks(rows, args)
-        self._account(text, first_line, line_ends, rows, args)
-        return self._to_block(text, first_line, rows, args)
+        kinds = kinds_of(rows)
+        self._refuse_impossible_tasks(kinds, rows, args)
+        self._account(text, first_line, line_ends, kinds, rows, args)
+        return self._to_block(text, first_line, kinds, rows, args)
 
     def _ends_of_lines(self, text: bytes, data: np.ndarray) -> np.ndarray:
         """Return where each line ends: in the same memory from block to block."""
@@ -100,9 +101,9 @@ class TracepointReader(NativeReader):
     def _read_header(self, header: bytes, row: np.ndarray) -> None:
         """Take in a header line; `row` may become a loss mark."""
 
-    def _refuse_impossible_tasks(self, rows: np.ndarray, args: np.ndarray) -> None:
+    def _refuse_impossible_tasks(self, kinds: np.ndarray, rows: np.ndarray, args: np.ndarray) -> None:
         """Make lines unreadable that name an impossible task: the tables behind are as large as the tids."""
-        at = lines_of_kinds(rows, self._names_tasks)
+        at = np.flatnonzero(self._names_tasks[kinds])
         family = self._tables.family[rows[at, scanner.KIND]]
         impossible = (args[at, :2] < 0) | (args[at, :2] > PID_MAX_LIMIT)
         second = np.isin(family, (Family.FORK, Family.EXEC))
@@ -110,14 +111,21 @@ class TracepointReader(NativeReader):
         own = np.isin(family, (Family.EXEC, Family.TASK_EXIT)) & (args[at, 0] != rows[at, scanner.TID])
         refused = at[impossible[:, 0] | (second & impossible[:, 1]) | own]
         rows[refused, scanner.KIND] = KIND_UNREADABLE
+        kinds[refused] = KIND_UNREADABLE - LOWEST_KIND
         rows[refused, scanner.FAULT] = scanner.BAD_TID
         rows[refused, scanner.COMM_BEGIN] = -1
 
     def _account(
-        self, text: bytes, first_line: int, line_ends: np.ndarray, rows: np.ndarray, args: np.ndarray
+        self,
+        text: bytes,
+        first_line: int,
+        line_ends: np.ndarray,
+        kinds: np.ndarray,
+        rows: np.ndarray,
+        args: np.ndarray,
     ) -> None:
         """Count every line by what it is; keep the places of those that cannot be read."""
-        of_kind = count_kinds(rows, len(self._tables.names))
+        of_kind = np.bincount(kinds, minlength=len(self._tables.names) - LOWEST_KIND)
         self.counts["headers"] += int(of_kind[KIND_HEADER - LOWEST_KIND])
         self.counts["blank"] += int(of_kind[KIND_BLANK - LOWEST_KIND])
         self.counts["loss_marks"] += int(of_kind[KIND_LOST - LOWEST_KIND])
@@ -128,12 +136,13 @@ class TracepointReader(NativeReader):
         for kind in np.flatnonzero(of_kind).tolist():
             if self._is_unused[kind]:
                 self.unused[self._tables.names[kind + LOWEST_KIND]] += int(of_kind[kind])
-        told = lines_of_kinds(rows, self._is_listed)
+        told = np.flatnonzero(self._is_listed[kinds])
         kind = rows[told, scanner.KIND]
         self._count_others(text, rows, args, told[kind == KIND_OTHER])
         self._lose(text, first_line, line_ends, rows, told[kind == KIND_UNREADABLE])
         for line in told[kind == KIND_HEADER].tolist():
             self._read_header(text[_begin_of(line_ends, line) : line_ends[line]], rows[line])
+            kinds[line] = rows[line, scanner.KIND] - LOWEST_KIND
 
     def _lose(
         self, text: bytes, first_line: int, line_ends: np.ndarray, rows: np.ndarray, unreadable: np.ndarray
@@ -155,8 +164,10 @@ class TracepointReader(NativeReader):
         for (begin, end), count in zip(places.tolist(), counts.tolist(), strict=True):
             self.unused[text[begin:end].decode("utf-8", "backslashreplace")] += count
 
-    def _to_block(self, text: bytes, first_line: int, rows: np.ndarray, args: np.ndarray) -> NativeBlock:
-        at = lines_of_kinds(rows, self._is_kept)
+    def _to_block(
+        self, text: bytes, first_line: int, kinds: np.ndarray, rows: np.ndarray, args: np.ndarray
+    ) -> NativeBlock:
+        at = np.flatnonzero(self._is_kept[kinds])
         columns, args, with_text, with_comm = take_events(rows, args, at, first_line)
         kind, line, tid, tgid, cpu, ts, found, texts, comms = columns
         lost = np.flatnonzero(kind == KIND_LOST)
