@@ -558,6 +558,21 @@ def test_explain_tells_why_two_vmas_did_not_merge():
     )
 
 
+@pytest.mark.parametrize("subject", ["event", "page"])
+def test_explain_tells_what_the_whole_input_lacks(tmp_path: Path, subject):
+    whole = tiny_sh().path.read_bytes()
+    path = tmp_path / "cut.trace"
+    path.write_bytes(whole[: whole.rindex(b"address=0x") + 10])  # far behind the event
+    rows = anonvma_trace.read_trace(tiny_sh().path).table.to_pylist()
+    fault = next(at for at, row in enumerate(rows) if row["op"] == "write_fault")
+    page = ("--addr", str(rows[fault]["addr"]), "--pid", str(rows[fault]["pid"]))
+    asked = ("--event", str(fault + 1)) if subject == "event" else page
+    done = run("explain", path, *asked)
+    assert done.exit_code == 3
+    assert f"{path}: 1 line could not be read" in done.stderr
+    assert run("explain", tiny_sh().path, *asked).exit_code == 0
+
+
 def test_explain_json_holds_the_same_lines():
     told = json.loads(
         run("explain", "--scenario", "map 10 12 rw; w 10", "--addr", "0xa000", "--pid", "1", "--json").stdout

@@ -20,7 +20,7 @@ from .options import (
     SchemeOption,
     TraceArgument,
 )
-from .running import DONE, check_suffix, command, finish, open_trace, parse_options
+from .running import check_suffix, command, finish, open_trace, parse_options
 
 
 @command
@@ -123,7 +123,7 @@ def explain(
         console.print_json({"explanation": [section._asdict() for section in sections]})
     else:
         console.print_sections(sections)
-    return DONE
+    return finish(trace)
 
 
 def _parse_subject(event: int | None, addr: str | None, pid: int | None) -> int | None:

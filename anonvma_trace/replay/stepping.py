@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ def stand_at(
 def step_over(
     trace: Trace, event: int, scheme: str, rules: Iterable[str], options: Mapping[str, str]
 ) -> SteppedEvent:
-    """Replay up to `event` (from 1) and over it. Raises as `stand_at`."""
+    """Replay up to `event` (from 1) and over it, and read the rest for its losses. Raises as `stand_at`."""
     if event < 1:
         raise _no_such_event(event, None)
     told: list[np.ndarray] = []
@@ -110,6 +111,8 @@ def step_over(
     core.keep_tables = True
     core.tell_steps(event)
     core.feed(row)
+    for _ in rest:
+        pass  # what the trace lacks is known only at its end
     return SteppedEvent(
         event,
         row.to_pylist()[0],
@@ -131,7 +134,7 @@ def _replayed_up_to(
     options: Mapping[str, str],
     taps: Taps | None = None,
 ) -> tuple[ReplayCore, Iterator[pa.RecordBatch]]:
-    """Return a replay of the first `event` rows, and the row behind them; `asked` is for messages."""
+    """Return a replay of the first `event` rows, and a row and pieces behind them; `asked` is for messages."""
     rules = tuple(rules)
     check_settings(scheme, rules, options)
     pieces = iter(span(trace.batches(), _SLICE))
@@ -148,7 +151,7 @@ def _replayed_up_to(
         return core, iter(())
     if wanted:
         core.feed(piece.slice(0, wanted))
-    return core, iter((piece.slice(wanted, 1),))
+    return core, chain((piece.slice(wanted, 1),), pieces)
 
 
 def _no_such_event(event: int, events: int | None) -> UsageError:
