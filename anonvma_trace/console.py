@@ -247,14 +247,16 @@ def progress_on_terminal(trace: Trace) -> Iterator[Callable[[int, int, str], Non
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("reading", total=None)
+        compiling = " (once, about a minute)"
 
         def show(events_done: int, events_total: int, message: str) -> None:
             done, total = events_done, events_total
             if not total:  # an input read while it is replayed: its bytes are known, not its events
                 done, total = trace.stream.bytes_read, trace.stream.bytes_total
+            hint = compiling if message.startswith("preparing") else ""
             bar.update(
                 task,
-                description=f"{message}: {events_done:,} events" if events_done else message,
+                description=f"{message}: {events_done:,} events" if events_done else message + hint,
                 completed=min(done, total) if total else None,
                 total=total or None,
             )

@@ -343,6 +343,12 @@ def test_a_report_draws_the_process_asked_for_and_charts_beside_markdown(tmp_pat
     assert "no vma of pid 77" in refused.stderr
 
 
+def test_a_report_of_a_directory_without_results_says_what_is_missing(tmp_path: Path):
+    done = run("report", tmp_path, "-o", tmp_path / "report.html")
+    assert done.exit_code == 1
+    assert "expected all results of `anonvma-trace replay --out`, found no summary.json" in done.stderr
+
+
 def test_options_of_a_replay_beside_saved_results_are_wrong_usage(tmp_path: Path):
     run("replay", "fork-family", "--out", tmp_path / "results")
     assert run("report", tmp_path / "results", "--rule", "rmap40", "-o", tmp_path / "r.md").exit_code == 2

@@ -10,13 +10,14 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 import anonvma_trace
 from anonvma_trace import cli, samples
 from anonvma_trace.events import EVENT_SCHEMA, OPS
-from anonvma_trace.tables import MERGE_REASONS, TABLES, empty_summary
+from anonvma_trace.tables import MERGE_REASONS, NAME, TABLES, empty_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -115,6 +116,35 @@ def test_every_column_of_every_result_table_is_documented():
         assert sorted(documented_columns(sections[name])) == sorted(schema.names), name
     assert documented_columns(reasons) == list(MERGE_REASONS)
     assert set(documented_columns(sections["summary"])) == set(empty_summary()) - {"schema"}
+
+
+def unit_of(name: str, kind: pa.DataType) -> set[str]:
+    """The units that a column of this name and type can have."""
+    if re.search(r"(^|_)(ts|event)$", name) and pa.types.is_int64(kind):
+        return {"ns"} if name.endswith("ts") else {"event number"}
+    by_type = {
+        pa.bool_(): {"yes or no"},
+        pa.string(): {"text"},
+        pa.uint8(): {"bits"},
+        pa.uint64(): {"pages" if name == "pgoff" else "bytes"},
+        NAME: {"name"},
+    }
+    counted = {"vmas", "pages", "ptes", "anon_vmas", "visits", "walks", "faults", "merges", "sides", "bytes"}
+    return by_type.get(kind, counted | {"id", "pid", "number", "line number"})
+
+
+def test_every_column_of_every_result_table_has_its_unit():
+    page = (ROOT / "docs" / "result-tables.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `(\w+)`(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for table, schema in TABLES.items():
+        rows = re.findall(
+            r"^\| (`[^|]*`) \| ([^|]+) \|", sections[table].split("The reasons")[0], re.MULTILINE
+        )
+        for cell, told in rows:
+            names, units = re.findall(r"`([^`]+)`", cell), told.split(", ")
+            units = units * len(names) if len(units) == 1 else units
+            for name, unit in zip(names, units, strict=True):
+                assert unit in unit_of(name, schema.field(name).type), (table, name)
 
 
 def test_every_column_and_operation_of_the_event_table_is_documented():

@@ -174,7 +174,7 @@ def report(
     """Write a report, HTML or Markdown, from saved results or straight from a trace."""
     check_suffix(output, (".html", ".md"))
     options = parse_options(option)
-    if traces and len(traces) == 1 and Path(traces[0], "summary.json").is_file():
+    if traces and len(traces) == 1 and _names_results(traces[0]):
         _refuse_replay_options(maps, format, scenario, rule, option, detail != "full", jobs)
         from .. import console
         from ..analysis import Replay
@@ -191,6 +191,15 @@ def report(
         )
     console.print_message(f"wrote {output}")
     return finish(trace)
+
+
+def _names_results(path: str) -> bool:
+    """Tell whether saved results are meant: a directory, but for an empty-handed one with the name of a sample."""
+    if Path(path, "summary.json").is_file():
+        return True
+    from ..samples import find_sample
+
+    return Path(path).is_dir() and find_sample(path) is None
 
 
 def _tell_violations(violations: int) -> bool:
