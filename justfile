@@ -33,5 +33,5 @@ docs:
 
 # Run the notebooks and write their outputs, and draw the pictures of docs/refusals-and-misses.md
 notebooks:
-    {{ python }} -m tests.test_notebooks
+    {{ python }} -m tests.test_docs_notebooks
     {{ python }} docs/site/pictures.py

@@ -1,6 +1,7 @@
 """The notebooks of the documentation run from a clean kernel, and what they show is what comes out.
 
-``python -m tests.test_notebooks`` runs them and writes their outputs anew; look at what changed before committing it.
+``python -m tests.test_docs_notebooks`` runs them and writes their outputs anew; look at what changed before it is
+committed.
 """
 
 from __future__ import annotations
