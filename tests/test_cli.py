@@ -53,6 +53,12 @@ def tiny_sh() -> samples.Sample:
         (["replay", "zoo", "--scenario", "map 1 2 rw"], 2),
         (["report", "zoo", "-o", "report.pdf"], 2),
         (["samples"], 0),
+        (["record", "--help"], 0),
+        (["record", "-o", "run.trace"], 2),  # no command
+        (["explain", "zoo"], 2),
+        (["explain", "zoo", "--event", "0"], 2),
+        (["compare", "zoo", "-o", "report.pdf"], 2),
+        (["diff", "zoo"], 2),
     ],
 )
 def test_help_version_and_wrong_usage_import_nothing_heavy(arguments: list[str], status: int):

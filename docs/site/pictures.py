@@ -203,6 +203,11 @@ VISITS = {
 }
 
 WALKS = {
+    "walk": Walk(
+        "A walk: from page P over the list of its anon_vma, vma by vma",
+        (("process 3", "own copy", "miss"), ("process 2", "maps P", "hit"), ("process 1", "maps P", "hit")),
+        "the list of anon_vma 1: three visits to find the two page tables that map P",
+    ),
     "early_stop": Walk(
         "Early stop: the walk ends before the end of the list",
         (
