@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +19,16 @@ from anonvma_trace.reports.reclaim_cost import VISIT_RESULTS
 from anonvma_trace.tables import MERGE_REASONS, WALK_OUTCOMES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-FIRST_PAGE = (DOCS / "first-ten-minutes.md").read_text(encoding="utf-8")
+SHOWN = [
+    each
+    for page in ("first-ten-minutes.md", "explain.md")
+    for each in re.findall(
+        r"^```console\n\$ (anonvma-trace [^\n]*)\n(.+?)^```$",
+        (DOCS / page).read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+]
+PYTHON_PAGE = (DOCS / "python.md").read_text(encoding="utf-8")
 REASONS_PAGE = (DOCS / "refusals-and-misses.md").read_text(encoding="utf-8")
 NEVER_IN_A_REPLAY = {"policy", "close_op"}
 ENDS = ("early_stop", "unreachable")
@@ -45,8 +55,8 @@ def drawn() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("command", "shown"), console_blocks(FIRST_PAGE))
-def test_the_first_ten_minutes_show_what_their_commands_print(command: str, shown: str, tmp_path: Path):
+@pytest.mark.parametrize(("command", "shown"), SHOWN)
+def test_pages_show_what_their_commands_print(command: str, shown: str, tmp_path: Path):
     """A line `…` stands for lines left out; all between two of them comes out in one piece, in this order."""
     with contextlib.chdir(tmp_path):
         done = CliRunner(env={"COLUMNS": "80"}).invoke(cli.app, shlex.split(command)[1:])
@@ -105,3 +115,36 @@ def test_pictures_are_those_that_the_script_draws():
     assert {str(path.relative_to(DOCS / "images")) for path in there} == set(drawings)
     for path, drawing in drawings.items():
         assert (DOCS / "images" / path).read_text(encoding="utf-8") == drawing
+
+
+def frame_columns(frame: str) -> list[str]:
+    """Return the columns that the page on Python tells of a frame of `Replay.at`."""
+    rows = re.findall(r"^\| (`\w+`)? ?\| (`[^|]*`) \| [a-z, ]+ \| ", PYTHON_PAGE, re.MULTILINE)
+    told: dict[str, list[str]] = {}
+    name = ""
+    for first, columns in rows:
+        name = first.strip("`") or name
+        told.setdefault(name, []).extend(re.findall(r"`(\w+)`", columns))
+    return told[frame]
+
+
+def test_the_python_page_runs_from_top_to_bottom_and_tells_the_columns_of_every_frame(tmp_path: Path):
+    names: dict[str, Any] = {}
+    with contextlib.chdir(tmp_path):
+        for block in re.findall(r"^```python\n(.*?)^```$", PYTHON_PAGE, re.MULTILINE | re.DOTALL):
+            exec(block, names)
+    moment, comparison, difference = (names[name] for name in ("moment", "comparison", "difference"))
+    assert sorted(frame_columns("anon_vma_lists")) == sorted(moment.anon_vma_lists.columns)
+    assert sorted(frame_columns("pages")) == sorted(moment.pages.columns)
+    assert moment.vmas.columns == names["replay"].vma_spans.columns
+    for name, frame in comparison.frames().items():
+        (told,) = re.findall(
+            rf"^\| `{name}` \| (subject|events|event|scheme)(.*) \|$", PYTHON_PAGE, re.MULTILINE
+        )
+        for column in set(frame.columns) - set(comparison.names):
+            assert re.search(rf"\b{column}\b", "".join(told)), (name, column)
+    page = PYTHON_PAGE.split("frame of a [difference]")[1]
+    for name, frame in difference.frames().items():
+        (told,) = re.findall(rf"^\|[^|]*`{re.escape(name)}`[^|]*\| (.*) \|$", page, re.MULTILINE)
+        for column in set(frame.columns) - {"a", "b", "change", "relative"}:
+            assert name.startswith("events.") or re.search(rf"\b{column}\b", told), (name, column)

@@ -64,7 +64,10 @@ SHORT = {
 START = "\b\n" + "\n".join(
     [
         "To begin with:",
-        *(f"  anonvma-trace {line}" for line in ("samples", "replay swapfork --out results", "replay --help")),
+        *(
+            f"  anonvma-trace {line}"
+            for line in ("samples", "replay swapfork --out results", "replay --help")
+        ),
     ]
 )
 """The end of `anonvma-trace --help`."""
