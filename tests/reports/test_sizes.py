@@ -10,7 +10,7 @@ from anonvma_trace.reports import build_report, render_html, render_markdown
 from anonvma_trace.result_tables import ResultTables
 from anonvma_trace.tables import TABLES
 
-from .hand_made import PROCESSES, WALKS, hand_made_results, hand_made_summary
+from .hand_made import PROCESSES, WALKS, empty_results, hand_made_results, hand_made_summary
 from .written_tables import charts_of_html
 
 LARGEST_BYTES = 3_000_000
@@ -91,3 +91,37 @@ def test_a_sample_after_every_event_becomes_forty_columns(rows):
     assert len(figure.table.rows) == 40
     (row,) = [row for row in figure.table.rows if row[2] == 77_777]
     assert row[0] <= peak_at <= row[1]
+
+
+def test_the_samples_of_fifty_million_events_become_forty_columns():
+    """As many as a replay keeps of them: 4,096, equally spaced."""
+    events = np.linspace(1, 50_000_000, 4_096).astype(np.int64)
+    columns = {field.name: events % 1_000 for field in TABLES["timeline"]} | {"event": events}
+    summary = hand_made_summary()
+    summary["trace"].update(events=50_000_000)
+    report = build_report(ResultTables(summary, {"timeline": pa.table(columns, schema=TABLES["timeline"])}))
+    assert len(render_html(report).encode()) <= LARGEST_BYTES
+    (figure,) = [figure for figure in report.figures() if figure.table.title == "anon_vmas over the trace"]
+    assert (len(figure.table.rows), figure.last_event) == (40, 50_000_000)
+    assert figure.table.rows[-1][:2] == (48_750_001, 50_000_000)
+
+
+def test_a_report_of_nothing_says_so_and_needs_no_charts():
+    report = build_report(empty_results())
+    assert report.findings == (
+        "The trace held nothing to replay: no mapping was written to, merged or reclaimed.",
+    )
+    assert not report.figures()
+    assert len(render_html(report).encode()) <= 50_000  # the chart library is left out
+
+
+def test_a_report_without_reclaim_says_how_to_get_some():
+    summary = hand_made_summary()
+    summary["reclaim"] = empty_results().summary["reclaim"]
+    results = hand_made_results(summary=summary, walks=[])
+    report = build_report(results)
+    (section,) = [section for section in report.sections if section.anchor == "reclaim-cost"]
+    (part,) = section.parts
+    assert part.heading == "No walks" and "record under memory pressure" in part.reading
+    assert report.figures()  # of everything else
+    assert len(render_html(report).encode()) <= LARGEST_BYTES
