@@ -74,6 +74,8 @@ def test_the_names_are_those_of_the_replay_and_the_parsers():
         ("anonvma-trace compare --schemes pte", ["pte_chain"]),
         ("anonvma-trace compare --schemes anonmm,l", ["anonmm,linux6"]),
         ("anonvma-trace compare --schemes anonmm,anon_vma+r", ["anonmm,anon_vma+rmap40"]),
+        ("anonvma-trace diff swapf", ["swapfork"]),
+        ("anonvma-trace diff zoo --schemes anonmm,l", ["anonmm,linux6"]),
         ("anonvma-trace replay --option reuse", ["reuse=2004", "reuse=modern"]),
         ("anonvma-trace replay --detail s", ["sampled"]),
         ("anonvma-trace inspect --format perf", ["perf-script", "perf-trace"]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ..errors import UsageError
+from .completing import complete_schemes, complete_trace
 from .options import DebugOption, JsonOption, MapsOption, OptionOption
 from .running import DONE, check_suffix, command, finish, open_trace, parse_options, replay_with_progress
 
@@ -28,6 +29,7 @@ def diff(
             help="Directories that `replay --out` wrote, or traces, which are replayed first. B is A where --schemes "
             "names two.",
             show_default=False,
+            autocompletion=complete_trace,
         ),
     ],
     schemes: Annotated[
@@ -38,6 +40,7 @@ def diff(
             help="Schemes under which traces are replayed, rules behind plus signs: anon_vma,anon_vma+rmap40. One name "
             "is for both.  [default: anon_vma]",
             show_default=False,
+            autocompletion=complete_schemes,
         ),
     ] = None,
     option: OptionOption = None,
