@@ -6,7 +6,7 @@ given in pages. A trace is an array of `EVENT`, which NumPy cuts, joins and inte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -80,6 +80,11 @@ def to_batches(rows: np.ndarray, rows_per_batch: int = 1 << 18) -> list[pa.Recor
     """Return rows as batches of at most `rows_per_batch` rows."""
     begins = range(0, len(rows), rows_per_batch)
     return [to_batch(rows[begin : begin + rows_per_batch], begin + 1) for begin in begins]
+
+
+def first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
+    """Return the first rows of batches, as batches."""
+    return pa.Table.from_batches(batches).slice(0, rows).to_batches()
 
 
 # ---- one parent and its children
