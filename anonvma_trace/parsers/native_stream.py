@@ -37,8 +37,8 @@ from .proc_maps import IMAGE_WHYS, Snapshot, read_snapshots
 from .read_ahead import read_ahead
 from .source import Source
 
-BLOCK_BYTES = 4 << 20
-"""Text that a reader is given at once."""
+BLOCK_BYTES = 8 << 20
+"""Text that a reader is given at once: a few dozen steps of Python for each block cost as much as a megabyte."""
 
 LINE_KINDS = ("events", "headers", "blank", "loss_marks", "other", "unreadable")
 """Keys of `NativeStream.line_counts`."""
