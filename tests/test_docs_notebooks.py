@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from anonvma_trace import compare_schemes
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 LONGEST_S = 60
@@ -55,11 +57,18 @@ def no_files_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+@pytest.fixture(scope="module")
+def compiled_schemes():
+    """Keep the machine code of every scheme before the clock starts: compiling all takes minutes, once."""
+    compare_schemes("tiny-sh")
+
+
 def test_there_are_two_notebooks():
     assert [path.stem for path in NOTEBOOKS] == ["fork-server", "merge-refusals"]
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("compiled_schemes")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_a_clean_kernel_and_shows_what_is_in_the_file(path: Path, tmp_path: Path):
     folder = tmp_path / "empty"
