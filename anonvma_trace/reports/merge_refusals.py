@@ -73,14 +73,14 @@ def refused_sides(results: ResultTables) -> pl.DataFrame:
         neighbour of this attempt is the vma that is being moved; the table does not tell which side).
     """
     return (
-        _refusals(results)
+        refusals_of(results)
         .with_columns(pl.col("op", "side", "reason", "pgoff_anon_vma").cast(pl.String))
         .sort("event", "side")
         .collect()
     )
 
 
-def _refusals(results: ResultTables) -> pl.LazyFrame:
+def refusals_of(results: ResultTables) -> pl.LazyFrame:
     """Return the rows of `refused_sides` unordered, names still categorical: quicker to group."""
     merges = results.lazy("merges")
     # pgoff_anon_vma tells of the left side if that was refused for pgoff_anon, else of the right one.
@@ -143,7 +143,7 @@ def refusals_by_reason(results: ResultTables) -> pl.DataFrame:
         schema={"reason": pl.String, "meaning": pl.String, "refusals": pl.Int64},
         orient="row",
     )
-    sides = _refusals(results).group_by("reason").agg(*_refusal_counts()).drop("refusals").collect()
+    sides = refusals_of(results).group_by("reason").agg(*_refusal_counts()).drop("refusals").collect()
     sides = sides.with_columns(pl.col("reason").cast(pl.String))
     return (
         totals.join(sides, on="reason", how="left", maintain_order="left")
@@ -218,7 +218,7 @@ def most_refused_ranges(results: ResultTables) -> pl.DataFrame:
     """
     names = process_names(results.lazy("processes")).lazy()
     return (
-        _refusals(results)
+        refusals_of(results)
         .group_by("pid", "addr", "len", "op", "reason")
         .agg(
             *_refusal_counts(),
@@ -259,7 +259,7 @@ def pgoff_anon_marks(results: ResultTables) -> pl.DataFrame:
         ``refusals``.
     """
     return (
-        _refusals(results)
+        refusals_of(results)
         .filter((pl.col("reason") == "pgoff_anon") & pl.col("pgoff_anon_vma").is_not_null())
         .group_by(pl.col("pgoff_anon_vma").cast(pl.String).alias("mark"))
         .agg(row_count().alias("refusals"))

@@ -18,7 +18,7 @@ from .anon_vma_counts import counts_over_time
 from .bins import value_bins
 from .coverage import coverage
 from .document import Part
-from .merge_refusals import refused_sides
+from .merge_refusals import refusals_of
 from .reclaim_cost import VISIT_RESULTS
 from .shares import row_count
 
@@ -61,7 +61,8 @@ class Breakdown:
 
 
 def _refusals(results: ResultTables) -> pl.DataFrame:
-    return refused_sides(results).group_by("op", "side", "reason").agg(row_count().alias("n"))
+    counts = refusals_of(results).group_by("op", "side", "reason").agg(row_count().alias("n"))
+    return counts.collect().with_columns(pl.col("op", "side", "reason").cast(pl.String))
 
 
 def _attempts(results: ResultTables) -> pl.DataFrame:
@@ -286,10 +287,9 @@ def _lives(results: ResultTables) -> pl.DataFrame:
 
 def _disagree(a: ResultTables, b: ResultTables, table: str, columns: tuple[str, ...]) -> bool:
     """Tell whether both have rows of one event in which these columns differ."""
-    ours, theirs = (
-        results.lazy(table).select("event", *(pl.col(name).cast(pl.String) for name in columns)).unique()
-        for results in (a, b)
-    )
+    # Operations are compared as text: every table numbers its names anew.
+    kept = [pl.col(name).cast(pl.String) if name == "op" else pl.col(name) for name in columns]
+    ours, theirs = (results.lazy(table).select("event", *kept).unique() for results in (a, b))
     differ = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_right")) for name in columns)
     return bool(ours.join(theirs, on="event").select(differ.any()).collect().item())
 

@@ -110,6 +110,10 @@ def _walks(difference: DifferenceTables, events: EventDifferences) -> Part:
     if not is_whole(difference.a, difference.b, "walks"):
         return left_out(heading, "walks")
     counts = events.counts
+    if not any(counts[kind] for kind in ("visited_more", "visited_fewer", "found_otherwise")):
+        return Part(
+            heading, "At every event walks visited as many vmas and found as many ptes, or there were none."
+        )
     reading = (
         f"B visited more vmas at {counted(counts['visited_more'], 'event')}, fewer at {counts['visited_fewer']:,}, "
         f"and found another number of ptes at {counts['found_otherwise']:,}."
