@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from .options import (
     JsonOption,
     MapsOption,
     OptionOption,
+    OutputOption,
     RuleOption,
     ScenarioOption,
     SchemeOption,
@@ -41,17 +41,7 @@ def compare(
     ] = None,
     rule: RuleOption = None,
     option: OptionOption = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            dir_okay=False,
-            help="Write the comparison there: FILE.html, FILE.md or FILE.json.",
-            show_default=False,
-        ),
-    ] = None,
+    output: OutputOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import UsageError
 from .completing import complete_schemes, complete_trace
-from .options import DebugOption, JsonOption, MapsOption, OptionOption
+from .options import DebugOption, JsonOption, MapsOption, OptionOption, OutputOption
 from .running import DONE, check_suffix, command, finish, open_trace, parse_options, replay_with_progress
 
 if TYPE_CHECKING:
@@ -45,17 +45,7 @@ def diff(
     ] = None,
     option: OptionOption = None,
     maps: MapsOption = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            dir_okay=False,
-            help="Write the difference there: FILE.html, FILE.md or FILE.json.",
-            show_default=False,
-        ),
-    ] = None,
+    output: OutputOption = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Leave with status 1 if A and B differ, as diff does.")
     ] = False,
