@@ -9,7 +9,7 @@ import random
 import re
 import tempfile
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anonvma_trace.errors import EmptyTraceError, UnknownFormatError, UnsupportedTraceError
@@ -48,6 +48,18 @@ class Outcome:
     lost_events: int = 0
     refused: bool = False
     nameless: bool = False
+
+    def has(self, op):
+        """Tell whether there is a row of an operation."""
+        return any(row[0] == op for rows in self.rows.values() for row in rows)
+
+    def without(self, op):
+        """Return the outcome without the rows of an operation."""
+        rows = {
+            line: Counter({row: n for row, n in of_line.items() if row[0] != op})
+            for line, of_line in self.rows.items()
+        }
+        return replace(self, rows={line: of_line for line, of_line in rows.items() if of_line})
 
 
 class Damaged:
@@ -91,6 +103,8 @@ class Damaged:
         """Return what is wrong with the rows of the text up to byte `at`."""
         found = self.outcome(self.text[:at])
         complete = self.text.count(b"\n", 0, at)  # lines before the one that was cut
+        if self.whole.has("swap_out") and not found.has("swap_out"):
+            found = found.without("scan")  # no page was written before the cut: reclaim is counted, not named
         if found.refused:
             return [f"cut at {at}: refused"] if complete >= 3 and self.has_events(complete) else []
         wrong = self.changed(found, complete + 1, 0, found.nameless)
