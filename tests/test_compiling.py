@@ -216,7 +216,7 @@ def _sum_in_another_process(folder, results):
 
 @pytest.mark.compiled
 def test_two_processes_may_compile_the_same_at_once(tmp_path):
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork copies all that the tests before have mapped
     results = context.Queue()
     processes = [context.Process(target=_sum_in_another_process, args=(tmp_path, results)) for _ in range(2)]
     for process in processes:
