@@ -24,6 +24,7 @@ from .mmap import do_mmap_pgoff, do_munmap, standing_vma, sys_brk
 from .mprotect import sys_mprotect
 from .mremap import do_mremap
 from .named_pages import named_page
+from .pools import sort_free_pages
 from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
 from .schemes.defaults import MAP_LOCKED
@@ -160,6 +161,7 @@ def replay_events(
     """
     glob = s.glob[0]
     is_shard, shard = glob.is_shard != 0, glob.shard
+    sort_free_pages(s)
     faults_to_come = 0  # for which there is room
     for row in range(first, last):
         if is_shard and s.shards[row] != shard:

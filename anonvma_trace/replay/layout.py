@@ -548,6 +548,10 @@ _POOLS = tuple(
     for pool in ("vma", "page", "mm", "proc", "slot", "block")
     for what in ("top", "cap", "free", "n_free", "need")
 )
+_FREE_PAGES = (
+    "page_free_last",  # the last free row of `page`, to which the next one is linked
+    "pages_freed_when_sorted",  # `pages_freed` when these rows were put in order
+)
 _IDS = (
     "vma_id",
     "file_page_serial",
@@ -609,7 +613,7 @@ _PARTS = (
     "log_need",  # region whose room ran out, plus 1, and rows needed
     "log_need_rows",
 )
-GLOB = record(*_COUNTERS, *_CONTEXT, *_POOLS, *_IDS, *_LRU, *_PARTS)
+GLOB = record(*_COUNTERS, *_CONTEXT, *_POOLS, *_FREE_PAGES, *_IDS, *_LRU, *_PARTS)
 """The one record of counters, options, pool marks and hash parameters; the scheme adds its own."""
 
 COUNTERS = _COUNTERS

@@ -1,5 +1,10 @@
 """Rows for new objects: from the free list, else from above the highest row ever used.
 
+Rows of pages are the other way round, since there are so many that their order counts: pages that are used together
+should lie together. Were they given out again as they come back, they would lie all over the table after some million
+faults, and each fault would cost up to twice as much. So the room that there is is used up first, rows come back at
+the end of the list, and that is put in order from time to time (`sort_free_pages`).
+
 None of these checks for room: the event loop made sure of it before the event began (`headroom`).
 """
 
@@ -39,13 +44,13 @@ def free_vma(s, vma):
 def alloc_page_row(s):
     """Return a row of `page`; all its fields are to be set by the caller."""
     glob = s.glob[0]
-    row = glob.page_free
-    if row != NULL:
+    row = glob.page_top
+    if row < glob.page_cap:
+        glob.page_top += 1
+    else:
+        row = glob.page_free
         glob.page_free = s.page[row].lru_next
         glob.page_n_free -= 1
-    else:
-        row = glob.page_top
-        glob.page_top += 1
     return row
 
 
@@ -56,9 +61,30 @@ def free_page_row(s, page):
     s.page[page].serial = 0
     s.page[page].mapcount = 0
     s.page[page].pg_flags = 0
-    s.page[page].lru_next = glob.page_free
-    glob.page_free = page
+    s.page[page].lru_next = NULL
+    if glob.page_free == NULL:
+        glob.page_free = page
+    else:
+        s.page[glob.page_free_last].lru_next = page
+    glob.page_free_last = page
     glob.page_n_free += 1
+
+
+@kernel
+def sort_free_pages(s):
+    """Link the free rows of `page` in their order, if as many came back since the last time as there are rows."""
+    glob = s.glob[0]
+    if glob.pages_freed - glob.pages_freed_when_sorted < glob.page_top:
+        return
+    glob.pages_freed_when_sorted = glob.pages_freed
+    following = last = NULL
+    for row in range(glob.page_top - 1, NULL, -1):
+        if s.page[row].serial == 0:
+            if last == NULL:
+                last = row
+            s.page[row].lru_next = following
+            following = row
+    glob.page_free, glob.page_free_last = following, last
 
 
 @kernel
