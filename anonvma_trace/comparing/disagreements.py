@@ -95,8 +95,10 @@ class Disagreements:
             beside["visited_fewer"] += int(np.count_nonzero(more < 0))
             beside["found_otherwise"] += int(np.count_nonzero(found[:, at] != found[:, self._reference]))
         rows = np.concatenate([self._walks, np.column_stack([events, visited])])
-        rows = rows[rows[:, 1:].max(axis=1) > rows[:, 1:].min(axis=1)]
         spread = rows[:, 1:].max(axis=1) - rows[:, 1:].min(axis=1)
+        least = np.partition(spread, -WALKS_KEPT)[-WALKS_KEPT] if len(rows) > WALKS_KEPT else 1
+        large = spread >= max(least, 1)  # few are left to be sorted
+        rows, spread = rows[large], spread[large]
         self._walks = rows[np.lexsort((rows[:, 0], -spread))[:WALKS_KEPT]]
 
     def merge_outcomes(self) -> pl.DataFrame:
@@ -145,6 +147,9 @@ def joined(parts: list[tuple[np.ndarray, np.ndarray]], missing: int) -> tuple[np
         Events, ascending, and a value for each.
     missing : int
     """
+    events = parts[0][0]
+    if all(np.array_equal(of, events) for of, _ in parts):  # so it is with walks: no need to sort
+        return events, np.column_stack([each for _, each in parts])
     events = np.unique(np.concatenate([of for of, _ in parts]))
     values = np.full((len(events), len(parts)), missing, np.int64)
     for column, (of, each) in enumerate(parts):

@@ -64,7 +64,7 @@ class Observer:
         merge_events, merge_codes = attempts_of(
             *(merges[:, _MERGES.index(name)] for name in ("event", "case", "left", "right"))
         )
-        walk_events, first = np.unique(walks[:, _WALKS.index("event")], return_index=True)
+        walk_events, first, _ = runs_of(walks[:, _WALKS.index("event")])
         told = told[_IS_FINDING[told[:, _TOLD.index("code")]]]
         return Observations(
             merge_events,
@@ -77,6 +77,12 @@ class Observer:
         )
 
 
+def runs_of(event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each event of rows in order of events, the place of its first row, and how many it has."""
+    first = np.flatnonzero(np.diff(event, prepend=-1))
+    return event[first], first, np.diff(first, append=len(event))
+
+
 def attempts_of(
     event: np.ndarray, case: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +93,7 @@ def attempts_of(
     event, case, left, right : ndarray of int64
         Of each attempt, in order; sides as indices into `tables.MERGE_SIDES`.
     """
-    events, first, attempts = np.unique(event, return_index=True, return_counts=True)
+    events, first, attempts = runs_of(event)
     codes = (((case << _SIDE_BITS) | left) << _SIDE_BITS | right)[first]
     several = attempts > 1
     if several.any():
