@@ -25,7 +25,7 @@ from tests.replay.generated import (
 
 from .families import gain
 from .interpreted import interpreted_events_per_second
-from .runs import fastest, replay, replay_slowly, require_equal
+from .runs import fastest, replay, replay_plainly, replay_slowly, require_equal
 from .start_up import answer_seconds, start_up_seconds
 
 WIDTH = 120  # columns, where the output is no terminal
@@ -88,7 +88,17 @@ def fault_heavy_figures(sizes: Sizes, repeat: int) -> Iterator[Figure]:
     quick = fastest(lambda: beginning, repeat)
     require_equal(quick, slow)
     whole = fastest(lambda: fault_heavy(sizes.events), repeat)
-    shorter = fastest(lambda: fault_heavy(min(SHORTER_EVENTS, sizes.events // 5)), repeat)
+    beginning_of_whole = min(SHORTER_EVENTS, sizes.events // 5)
+    shorter = fastest(lambda: fault_heavy(beginning_of_whole), repeat)
+    plain = replay_plainly(fault_heavy(beginning_of_whole))
+    require_equal(shorter, plain, "the plain Python version")
+    yield Figure(
+        f"core to plain Python objects, both the first {plain.events:,} events",
+        shorter.events_per_second / plain.events_per_second,
+        "times",
+        8,
+        at_least=True,
+    )
     yield Figure(
         f"core to slow model, both the first {slow.events:,} events",
         quick.events_per_second / slow.events_per_second,
@@ -107,6 +117,7 @@ def fault_heavy_figures(sizes: Sizes, repeat: int) -> Iterator[Figure]:
         1.3,
     )
     yield Figure("speed of the core", whole.events_per_second / 1e6, "M events/s", 4, at_least=True)
+    yield Figure("speed of plain Python objects", plain.events_per_second / 1e6, "M events/s")
     yield Figure("speed of the slow model", slow.events_per_second / 1e6, "M events/s")
 
 

@@ -1,4 +1,4 @@
-"""Timed replays of generated events: the real core, and the tests' slow model beside it.
+"""Timed replays of generated events: the core, the tests' slow model, plain Python objects.
 
 Times are CPU seconds of the replaying thread. The replay waits for nothing, so they are the wall clock of an idle
 machine, and they stay nearly the same on a busy one.
@@ -6,6 +6,7 @@ machine, and they stay nearly the same on a busy one.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from anonvma_trace.events import TraceMetadata
 from anonvma_trace.replay import ReplayCore
 from anonvma_trace.replay.columns import span
 from tests.replay.naive import NaiveReplay
+
+from .plain import PlainReplay, columns_of
 
 ROWS_AT_ONCE = 1 << 18  # as many as `run_replay` feeds
 
@@ -70,11 +73,26 @@ def replay_slowly(events: Iterable[pa.RecordBatch]) -> Run:
     return Run(model.event, seconds, model.summary())
 
 
-def require_equal(fast: Run, slow: Run) -> None:
-    """Stop where core and model disagree: speeds of different results are not comparable."""
+def replay_plainly(events: Iterable[pa.RecordBatch]) -> Run:
+    """Replay events with plain Python objects, the collector off; turning columns into lists is not timed."""
+    columns = columns_of(events)
+    gc.collect()
+    gc.disable()
+    try:
+        start = time.thread_time()
+        model = PlainReplay(columns)
+        summary = model.run()
+        seconds = time.thread_time() - start
+    finally:
+        gc.enable()
+    return Run(len(columns.op), seconds, summary)
+
+
+def require_equal(fast: Run, slow: Run, opponent: str = "the slow model") -> None:
+    """Stop where core and opponent disagree: speeds of different results are not comparable."""
     for part in ("vmas", "anon_vmas", "pages", "merges", "reclaim"):
         if fast.summary[part] != slow.summary[part]:
             raise SystemExit(
-                f"summary.{part}: expected the slow model's {slow.summary[part]}, "
+                f"summary.{part}: expected {opponent}'s {slow.summary[part]}, "
                 f"found the core's {fast.summary[part]}; run the tests of tests/replay first"
             )
