@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .compiled import entry_point, kernel
 from .layout import NULL, PG_ANON_KIND, PTE_PRESENT, PTE_SHIFT, PTE_SWAP
-from .page_table import get_pte, next_pte
+from .page_table import end_of_leaf, find_pte, get_pte, next_pte
 from .schemes.interface import page_reachable
 
 UNREACHABLE, DANGLING = 1, 2
@@ -37,21 +37,28 @@ def mark_lost_pages(s, marks):
         Gets UNREACHABLE, and DANGLING where the page's anon_vma is freed.
     """
     for mm in range(1, s.glob[0].mm_top):
-        if s.mm[mm].users == 0:
-            continue
-        vma = s.mm[mm].first
+        vma = s.mm[mm].first if s.mm[mm].users != 0 else NULL
         while vma != NULL:
-            end = s.vma[vma].end
-            vpn = next_pte(s, mm, s.vma[vma].start, end)
-            while vpn < end:
-                pte = get_pte(s, mm, vpn)
-                page = pte >> PTE_SHIFT
-                if pte & PTE_PRESENT and s.page[page].pg_flags & PG_ANON_KIND:
-                    found = page_reachable(s, page, vma, vpn)
-                    if found != 1:
-                        marks[page] |= UNREACHABLE
-                    if found < 0:
-                        marks[page] |= DANGLING
-                vpn = next_pte(s, mm, vpn + 1, end)
+            _mark_in_vma(s, vma, marks)
             vma = s.vma[vma].next
     return 0
+
+
+@kernel
+def _mark_in_vma(s, vma, marks):
+    """Mark the pages of one vma, as `mark_lost_pages`."""
+    mm, end = s.vma[vma].mm, s.vma[vma].end
+    vpn = next_pte(s, mm, s.vma[vma].start, end)
+    while vpn < end:  # block by block
+        stop = end_of_leaf(vpn, end)
+        first = find_pte(s, mm, vpn)
+        for at in range(first, first + stop - vpn):
+            pte = s.pt[at]
+            page = pte >> PTE_SHIFT
+            if pte & PTE_PRESENT and s.page[page].pg_flags & PG_ANON_KIND:
+                found = page_reachable(s, page, vma, vpn + at - first)
+                if found != 1:
+                    marks[page] |= UNREACHABLE
+                if found < 0:
+                    marks[page] |= DANGLING
+        vpn = next_pte(s, mm, stop, end)
