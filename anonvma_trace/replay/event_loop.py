@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..events import OPS
 from .compiled import entry_point, kernel
+from .fault_runs import replay_plain_faults
 from .faults import fault, touch
 from .file_rmap import reclaim_file_page
 from .headroom import FAULTS_AT_ONCE, blocks_over, has_room
@@ -27,58 +27,36 @@ from .named_pages import named_page
 from .pools import sort_free_pages
 from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
+from .rows import (
+    NOT_GIVEN,
+    OP_BRK,
+    OP_EXEC,
+    OP_EXIT,
+    OP_FORK,
+    OP_LOST,
+    OP_MADVISE,
+    OP_MARK,
+    OP_MLOCK,
+    OP_MMAP,
+    OP_MPROTECT,
+    OP_MREMAP,
+    OP_MUNLOCK,
+    OP_MUNMAP,
+    OP_READ_FAULT,
+    OP_RECLAIM,
+    OP_REFERENCED,
+    OP_SCAN,
+    OP_SWAP_OUT,
+    OP_TOUCH,
+    OP_VMA,
+    OP_WRITE_FAULT,
+    PAGE_ROUND,
+    page_below,
+    page_end,
+)
 from .schemes.defaults import MAP_LOCKED
 from .schemes.interface import page_referenced, settle_peaks, state_may_change
 from .timeline import log_change, raise_peaks, sample_timeline
-
-(
-    OP_VMA,
-    OP_MMAP,
-    OP_MUNMAP,
-    OP_MPROTECT,
-    OP_MREMAP,
-    OP_BRK,
-    OP_MADVISE,
-    OP_MLOCK,
-    OP_MUNLOCK,
-    OP_FORK,
-    OP_EXEC,
-    OP_EXIT,
-    OP_READ_FAULT,
-    OP_WRITE_FAULT,
-    OP_TOUCH,
-    OP_RECLAIM,
-    OP_REFERENCED,
-    OP_TRY_UNMAP,
-    OP_SWAP_OUT,
-    OP_SCAN,
-    OP_MARK,
-    OP_LOST,
-) = range(len(OPS))
-
-PAGE_SHIFT = 12
-PAGE_ROUND = (1 << PAGE_SHIFT) - 1
-VPN_MASK = (1 << 52) - 1
-VPN_END = 1 << 52  # one past the last page of the address space
-NOT_GIVEN = -1  # a null in a column that tells it from every value
-
-
-@kernel
-def page_below(address):
-    """Return the page that holds a byte address (a uint64 seen as int64)."""
-    return (address >> PAGE_SHIFT) & VPN_MASK
-
-
-@kernel
-def page_end(address, length):
-    """Return one past the last page of [address, address + length), at most the end of the address space."""
-    if length == 0:
-        return page_below(address)
-    offset = address & PAGE_ROUND
-    pages = ((length >> PAGE_SHIFT) & VPN_MASK) + (
-        ((length & PAGE_ROUND) + offset + PAGE_ROUND) >> PAGE_SHIFT
-    )
-    return min(page_below(address) + pages, VPN_END)
 
 
 @kernel
@@ -163,11 +141,19 @@ def replay_events(
     is_shard, shard = glob.is_shard != 0, glob.shard
     sort_free_pages(s)
     faults_to_come = 0  # for which there is room
-    for row in range(first, last):
+    row = first - 1
+    while row + 1 < last:
+        row += 1
         if is_shard and s.shards[row] != shard:
             glob.event += 1
             continue
         code = op[row]
+        if code == OP_WRITE_FAULT and glob.runs:
+            behind = replay_plain_faults(s, row, last, ts, pid, comm, op, addr, frame)
+            if behind > row:
+                row = behind - 1
+                finish_event(s, row)
+                continue
         start = page_below(addr[row])
         size = 0 if length[row] == NOT_GIVEN and code != OP_TOUCH else length[row]
         if code == OP_TOUCH and length[row] == NOT_GIVEN:

@@ -540,6 +540,8 @@ _CONTEXT = (
     "brk_flags",
     "instant_free",
     "reuse_modern",
+    "runs",  # plain faults are replayed in runs; 0: one by one, for comparison
+    "faults_in_runs",  # so many were
     "rules",  # bits, by the scheme's own numbering
     "layout_only",  # a rule leaves the scheme's lists and mappings without meaning
 )

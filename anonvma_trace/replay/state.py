@@ -166,6 +166,7 @@ def new_state(
     for option, value in (settings or {}).items():
         if option in scheme.glob_fields:
             glob[option] = value
+    glob.runs = 1
     glob.shm_id = FILE_SHM
     glob.stride = 1
     glob.index_cap, glob.index_shortest, glob.index_patience = _FIRST_INDEX_WORDS, SHORTEST, PATIENCE

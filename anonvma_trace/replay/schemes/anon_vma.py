@@ -58,6 +58,7 @@ from .members import (
     rehash_members,
 )
 from .neighbours import find_mergeable_anon_vma
+from .new_pages import new_page_mapping, pages_mapped, room_for_new_pages  # noqa: F401
 from .standing_lists import vmas_on_lists
 from .walk_index import forget_index
 

@@ -53,6 +53,7 @@ from .heads import alloc_head, anon_vma_id, free_head, head_id, settle_heads  # 
 from .interface import register_scheme
 from .members import MEMBER, rehash_members
 from .neighbours import find_mergeable_anon_vma
+from .new_pages import new_page_mapping, pages_mapped, room_for_new_pages  # noqa: F401
 from .standing_lists import vmas_on_chains
 
 AVC_RULE_2011 = rule_bits("anon_vma_chain", {"avc_rule_2011"})

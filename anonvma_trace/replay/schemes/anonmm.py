@@ -51,6 +51,7 @@ from .before_anon_vma import (  # noqa: F401  (looked up by name: `interface`)
     anon_vmas_compatible,
     merge_side,
 )
+from .defaults import ANY_NUMBER
 from .description import Pool, Scheme
 from .interface import register_scheme
 from .list_lengths import length_grew, length_shrinks
@@ -226,6 +227,27 @@ def _point_to(s, page, anonmm):
     p.mapping_id = a.id
     a.count += 1
     a.n_pages += 1
+    _touch(s, anonmm)
+
+
+def room_for_new_pages(s, vma):
+    """Return ANY_NUMBER: each mm has its anonmm."""
+    return ANY_NUMBER
+
+
+def new_page_mapping(s, vma):
+    """Return the anonmm of the vma's mm, its id, and 0: the index of a page is its place."""
+    anonmm = s.mm[s.vma[vma].mm].anonmm
+    return anonmm, s.rmap.anonmm[anonmm].id, 0
+
+
+def pages_mapped(s, vma, pages):
+    """Count new pages that point to the anonmm of the vma's mm."""
+    anonmm = s.mm[s.vma[vma].mm].anonmm
+    a = s.rmap.anonmm[anonmm]
+    a.pages_ever += pages
+    a.count += pages
+    a.n_pages += pages
     _touch(s, anonmm)
 
 

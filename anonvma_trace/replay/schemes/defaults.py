@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..layout import (
     NULL,
+    PG_ANON,
     VM_ACCOUNT,
     VM_DONTCOPY,
     VM_GROWSDOWN,
@@ -25,6 +26,7 @@ MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE = 0x0100, 0x2000, 0x4000
 MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED = 0, 1, 2, 4
 MADV_DONTFORK, MADV_DOFORK = 10, 11
 NO_FLAGS = -1  # advice that changes none
+ANY_NUMBER = 1 << 40  # of `room_for_new_pages`: no bound
 MAPPED_SHARED, MAPPED_ALONE, WRITTEN_ALONE = 0, 1, 2  # `exclusive` of page_add_anon_rmap
 BRK_NO_ATTEMPT, BRK_LEFT, BRK_BOTH = 0, 1, 2
 
@@ -124,6 +126,17 @@ def dup_rmap(s, mm, parent):
 
 def exit_rmap(s, mm):
     """Do nothing for an mm that goes."""
+
+
+def map_new_page(s, page, vma, vpn, mapping):
+    """Let a new page point to `mapping`: a row, its id, and what added to `vpn` gives the index."""
+    p = s.page[page]
+    row, mapping_id, slide = mapping
+    p.index = vpn + slide
+    p.mapping = row
+    p.mapping_id = mapping_id
+    p.mapcount = 1
+    p.pg_flags |= PG_ANON
 
 
 def page_reused(s, page, vma):

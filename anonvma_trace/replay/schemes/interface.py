@@ -122,6 +122,20 @@ page_add_anon_rmap = bind(
     "(s, page, vma, vpn, exclusive): `page` is mapped there. `exclusive`: MAPPED_SHARED, MAPPED_ALONE if nothing else "
     "refers to it, WRITTEN_ALONE if it is written as well (so is every new page).",
 )
+room_for_new_pages = bind(
+    "room_for_new_pages",
+    "(s, vma): how many new pages, one in each event, the scheme can map in `vma` now by `map_new_page`; 0 where that "
+    "is a matter for `page_add_anon_rmap`, as in a vma without anon_vma.",
+)
+new_page_mapping = bind(
+    "new_page_mapping", "(s, vma): row, id and (pgoff - start) of what pages new in `vma` point to."
+)
+map_new_page = bind(
+    "map_new_page", "(s, page, vma, vpn, mapping): `page_add_anon_rmap` of a new page but for `pages_mapped`."
+)
+pages_mapped = bind(
+    "pages_mapped", "(s, vma, pages): count so many pages that `map_new_page` mapped in `vma`."
+)
 page_dup_rmap = bind("page_dup_rmap", "(s, page, vma, vpn): fork maps `page` into the child's `vma` too.")
 page_remove_rmap = bind("page_remove_rmap", "(s, page, vma, vpn): the pte of `page` there is gone.")
 page_reused = bind("page_reused", "(s, page, vma): do_wp_page found `page` exclusive and keeps it.")

@@ -71,6 +71,7 @@ from .heads import anon_vma_id, free_head, head_id, settle_heads  # noqa: F401
 from .interface import register_scheme
 from .members import MEMBER
 from .neighbours import find_mergeable_anon_vma
+from .new_pages import new_page_mapping, pages_mapped, room_for_new_pages  # noqa: F401
 from .standing_lists import vmas_on_chains
 
 MAP_STACK = 0x20000

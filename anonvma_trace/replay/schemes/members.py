@@ -185,8 +185,14 @@ def member_add_page(s, page, vma):
     """Count one more pte of `page` in `vma`."""
     member = _member_of_page(s, page, vma)
     if member != NULL:
-        s.rmap.member[member].pages += 1
-        _touch(s, member)
+        member_add_pages(s, member, 1)
+
+
+@kernel
+def member_add_pages(s, member, pages):
+    """Count so many more ptes of a member."""
+    s.rmap.member[member].pages += pages
+    _touch(s, member)
 
 
 @kernel

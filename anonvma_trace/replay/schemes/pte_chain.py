@@ -252,6 +252,27 @@ def page_add_anon_rmap(s, page, vma, vpn, exclusive):
     s.glob[0].fault_objects += _page_add_rmap(s, page, s.vma[vma].mm, vpn)
 
 
+def room_for_new_pages(s, vma):
+    """Return how many entries there is room for, without making the chains of the hash long."""
+    glob = s.glob[0]
+    entries = glob.pte_addr_cap - glob.pte_addr_top + glob.pte_addr_n_free
+    return max(0, min(entries, 2 * glob.pte_addr_mask - glob.n_pte_addrs))
+
+
+def new_page_mapping(s, vma):
+    """Return nothing: a page knows its ptes."""
+    return 0, 0, 0
+
+
+def map_new_page(s, page, vma, vpn, mapping):
+    """Let a new page know of its first pte, which makes no block."""
+    _page_add_rmap(s, page, s.vma[vma].mm, vpn)
+
+
+def pages_mapped(s, vma, pages):
+    """Do nothing: pages are counted one by one."""
+
+
 def page_dup_rmap(s, page, vma, vpn):
     """Let a page know of the pte that fork made for the child.
 
