@@ -30,7 +30,7 @@ SCHEMES = [(scheme, rules) for scheme, rule_sets in CHOICES.items() for rules in
 FIRST_AREA, AREA_PAGES = 480, 40  # pages; the border of two page-table blocks is inside the first area
 AT_WORK = {  # what happens to an area -> how often
     "write_fault": 2,
-    "read_fault": 1,
+    "read_fault": 4,
     "swap_out": 1,
     "referenced": 1,
     "map": 4,
