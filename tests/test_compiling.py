@@ -283,6 +283,47 @@ def test_an_entry_point_that_returns_no_integer_is_refused():
         half(1)
 
 
+def _with_a_closure(number):
+    def add(other):
+        return number + other
+
+    return add(1)
+
+
+def _with_a_comprehension(number):
+    return len([place + 1 for place in range(number)])
+
+
+def _with_an_error(number):
+    if number < 0:
+        raise ValueError("negative")
+    return number
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("function", [_with_a_closure, _with_a_comprehension, _with_an_error])
+def test_what_functions_may_not_contain_is_refused(function):
+    from numba.core.errors import NumbaError
+
+    with pytest.raises(NumbaError):
+        entry_point(function)(1)
+
+
+def test_a_variable_may_hold_several_types_one_after_the_other():
+    @entry_point
+    def last_of(words, n):
+        total = 0
+        for at in range(n):
+            word = words[at]  # uint64: with int64 it would become a float
+            if word > 5:
+                word = 0
+            word = np.int64(word)
+            total += word
+        return total
+
+    assert last_of(np.array([3, 9, 5], np.uint64), 3) == 8
+
+
 @pytest.mark.compiled
 def test_kernels_are_not_called_from_python():
     with pytest.raises(TypeError, match="by compiled functions only"):

@@ -19,6 +19,7 @@ from numba.extending import typeof_impl
 from . import Kernel
 from .arguments import Argument
 from .code_cache import ObjectCode
+from .passes import Passes
 
 # Functions that code may call without being linked to them: LLVM makes such calls of its own.
 _OUTSIDE = ("llvm.", "memset", "memcpy", "memmove")
@@ -71,6 +72,9 @@ class _KernelCompiler(Compiler):
         library = _KernelLibrary(targetctx.codegen(), "anonvma_trace kernel") if library is None else library
         super().__init__(typingctx, targetctx, library, *arguments)
 
+    def define_pipelines(self) -> list[Passes]:
+        return [Passes()]
+
 
 class _KernelDispatcher(CPUDispatcher):
     """A kernel, compiled once for arguments of the same types: constants among them are ordinary values."""
@@ -115,7 +119,7 @@ class _EntryLibrary(_KernelLibrary):
             self._final_module.link_in(module, preserve=True)
 
 
-class _EntryCompiler(Compiler):
+class _EntryCompiler(_KernelCompiler):
     """numba's compiler, its output going into an `_EntryLibrary`."""
 
     def compile_extra(self, func: Any) -> Any:

@@ -89,9 +89,8 @@ def _item_pointer(context: Any, builder: Any, table: TableType, value: Any, inde
     proxy = cgutils.create_struct_proxy(table)(context, builder, value=value)
     if BOUNDSCHECK:
         cgutils.do_boundscheck(context, builder, index, proxy.length)
-    size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(table.dtype)))
-    item = builder.gep(proxy.data, [builder.mul(index, size)])
-    return builder.bitcast(item, context.get_data_type(table.dtype).as_pointer())
+    items = builder.bitcast(proxy.data, context.get_data_type(table.dtype).as_pointer())
+    return builder.gep(items, [index])
 
 
 @lower_builtin(operator.getitem, TableType, types.Integer)
