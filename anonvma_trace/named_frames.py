@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class NamedFrames:
+class NamedFrames(ABC):
     """Results whose frames can be had as Polars, Arrow and pandas."""
 
+    @abstractmethod
     def frames(self) -> Mapping[str, pl.DataFrame]:
         """Return every frame by its name."""
-        raise NotImplementedError
 
     def frame(self, name: str) -> pl.DataFrame:
         """Return one frame; UsageError for a name that is not in `frames`."""

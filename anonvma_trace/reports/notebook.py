@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from .charts.fields import AnyChart
 
 
-class Plots:
+class Plots(ABC):
     """Results of which a report can be made: its figures as charts."""
 
+    @abstractmethod
     def _report(self, **how: Any) -> Report:
         """Return the report of these results."""
-        raise NotImplementedError
 
     def plots(self) -> list[str]:
         """Return the titles of all figures that have anything to draw, in the order of the report."""
