@@ -24,7 +24,7 @@ from .balance import raise_imbalance
 from .columns import EventColumns, integers, span
 from .coupling import FamiliesCoupled
 from .detail import DETAILS
-from .layout import LOG_FIELDS, LOG_STEPS, LOG_TIMELINE, State
+from .layout import LOG_FIELDS, LOG_TIMELINE, State
 from .schemes import RULES, load_scheme
 from .taint import Taint
 
@@ -238,13 +238,15 @@ class ReplayCore:
             self.results.tell(Diagnostic(each.severity, each.code, each.message, line, self.events))
 
     def _flush(self, lines: np.ndarray, first_event: int) -> None:
+        from .results import LOGGED_AT, give_pids
         from .state import log_rows
 
         for region, name in enumerate(LOG_FIELDS):
-            if region not in (LOG_TIMELINE, LOG_STEPS) and self.keep_tables:
-                self.results.add_log(name, log_rows(self.state, region), self.state, lines, first_event)
             if name in self._taps:
                 self._taps[name](log_rows(self.state, region).copy())
+            if name in LOGGED_AT and self.keep_tables:
+                rows = give_pids(name, log_rows(self.state, region), self.state)
+                self.results.add_log(name, [rows], lines, first_event)
         self._empty_log()
 
     def _empty_log(self) -> None:
@@ -285,7 +287,7 @@ class ReplayCore:
         if self.keep_tables:
             self.results.add_what_stands(self.state, self.tainted_processes())
             self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
-            self.results.add_sampled()
+            self.results.add_rest()
         summary = build_summary(self.state, marks)
         if self.keep_tables:
             summary["detail"] = self.results.detail.summary()

@@ -75,6 +75,10 @@ class Detail:
         self._samples = {name: Sample(SAMPLE_ROWS) for name in DETAILED_TABLES if setting == "sampled"}
         self._kept = dict.fromkeys(DETAILED_TABLES, 0)
 
+    def keeps(self, name: str) -> bool:
+        """Tell whether any rows of a table are kept."""
+        return self.setting != "none" or name not in self._rows
+
     def now(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Count rows of a table and return those to make now; what a sample holds is made at the end (`later`)."""
         if name not in self._rows:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..events import OPS
-from .compiled import entry_point
+from .compiled import entry_point, kernel
 from .coupling import FamiliesCoupled
+from .layout import SHARD_NUMBER
 
 ALL_SHARDS = -1
 """Shard of a row that changes nothing anywhere."""
@@ -21,7 +22,6 @@ ALL_SHARDS = -1
 _OPS = {name: code for code, name in enumerate(OPS)}
 OP_FORK, OP_EXIT, OP_SCAN = _OPS["fork"], _OPS["exit"], _OPS["scan"]
 OP_MARK, OP_LOST = _OPS["mark"], _OPS["lost"]
-OP_READ_FAULT, OP_WRITE_FAULT = _OPS["read_fault"], _OPS["write_fault"]
 OP_RECLAIM, OP_SWAP_OUT = _OPS["reclaim"], _OPS["swap_out"]
 NOT_GIVEN = -1
 
@@ -42,6 +42,20 @@ _PID_WIDTH = (
 )
 
 
+@kernel
+def _end_of_run(row, end, op, pid, addr):
+    """Return the row behind a run of rows of one process, each of which acts on it alone and lets it live."""
+    process = pid[row]
+    while row < end and pid[row] == process:
+        code = op[row]
+        if code == OP_FORK or code == OP_EXIT or code > OP_SWAP_OUT:
+            break
+        if code >= OP_RECLAIM and addr[row] == NOT_GIVEN:
+            break
+        row += 1
+    return row
+
+
 @entry_point
 def split_rows(row, end, op, pid, child, addr, frame, file, pids, shard_of, n_rows, load, marks, shards):
     """Give rows [row, end) of a batch their shards; return the row to go on with: `end`, or one that needs room.
@@ -58,19 +72,21 @@ def split_rows(row, end, op, pid, child, addr, frame, file, pids, shard_of, n_ro
     load : ndarray of int64, shape (shards,)
         Rows of each shard so far.
     marks : ndarray of int64, shape (N_MARKS,)
-    shards : ndarray of int64
+    shards : ndarray of `SHARD_NUMBER`
         Gets the shard of each row, or `ALL_SHARDS`.
     """
     mask = len(pids) // _PID_WIDTH - 1
-    last_pid, last_family = NOT_GIVEN, NOT_GIVEN  # of the latest fault
+    last_pid, last_family = NOT_GIVEN, NOT_GIVEN  # of the row before, if its process lives on
     while row < end:
-        is_fault = op[row] == OP_READ_FAULT or op[row] == OP_WRITE_FAULT
-        if is_fault and pid[row] == last_pid:  # they come in runs
-            shards[row] = shard_of[last_family]
-            n_rows[last_family] += 1
-            load[shard_of[last_family]] += 1
-            row += 1
-            continue
+        if last_family != NOT_GIVEN and pid[row] == last_pid:  # most rows come in runs
+            shard, behind = shard_of[last_family], _end_of_run(row, end, op, pid, addr)
+            n_rows[last_family] += behind - row
+            load[shard] += behind - row
+            while row < behind:
+                shards[row] = shard
+                row += 1
+            if row == end:
+                return end
         if 2 * (marks[_N_PIDS] + 2) > mask or marks[_N_FAMILIES] + 1 >= len(shard_of):
             return row
         code = op[row]
@@ -79,7 +95,7 @@ def split_rows(row, end, op, pid, child, addr, frame, file, pids, shard_of, n_ro
             at = (at + 1) & mask
         family = pids[_PID_WIDTH * at + 1] - 1 if pids[_PID_WIDTH * at] != 0 else -1
         names_page = code >= OP_RECLAIM and code <= OP_SWAP_OUT
-        last_pid = NOT_GIVEN
+        last_family = NOT_GIVEN
         if code == OP_MARK:
             shards[row] = ALL_SHARDS
             row += 1
@@ -127,7 +143,7 @@ def split_rows(row, end, op, pid, child, addr, frame, file, pids, shard_of, n_ro
                 marks[_COUPLED] = _BY_FORK
                 return row
             pids[_PID_WIDTH * at + 1] = family + 1
-        last_pid, last_family = (pid[row], family) if is_fault else (NOT_GIVEN, NOT_GIVEN)
+        last_pid, last_family = pid[row], NOT_GIVEN if code == OP_EXIT else family
         shards[row] = shard_of[family]
         n_rows[family] += 1
         load[shard_of[family]] += 1
@@ -183,7 +199,7 @@ class FamilySplit:
             At the first row for which families cannot be replayed apart.
         """
         _, pid, _, op, addr, _, _, _, _, file, _, _, child, frame = columns
-        shards = np.empty(len(op), np.int64)
+        shards = np.empty(len(op), SHARD_NUMBER)
         before = self._load.copy()
         row = 0
         while row < len(op):

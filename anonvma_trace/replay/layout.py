@@ -282,6 +282,9 @@ replayed by one of them.
 """
 PAGE_CHANGES_WIDTH = len(PAGE_CHANGES)
 
+SHARD_NUMBER = np.int16
+"""What `State.shards` holds. Every shard reads those of all rows, so they are narrow."""
+
 # Regions of the `log`: rows that wait to become result tables. (name, fields)
 LOG_FIELDS: dict[str, tuple[str, ...]] = {
     "anon_vmas": (
@@ -634,6 +637,6 @@ class State(NamedTuple):
     glob: Any  # one GLOB record
     log: Any  # int64: rows of result tables, a region for each
     page_changes: Any  # int64: see `PAGE_CHANGES`
-    shards: Any  # int64: where a replay is one of several, which of them each row of the batch is for
+    shards: Any  # SHARD_NUMBER: where a replay is one of several, which of them each row of the batch is for
     index: Any  # int64: an index of one list, while it is walked again and again
     rmap: Any

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..tables import MERGE_SIDES
@@ -15,7 +17,14 @@ from .layout import (
     State,
 )
 from .locks import LOCK_WORDS, OPERATIONS
-from .results import ResultBuilder, standing_anon_vmas, standing_members, standing_spans, with_pids
+from .results import (
+    LOGGED_AT,
+    ResultBuilder,
+    give_pids,
+    standing_anon_vmas,
+    standing_members,
+    standing_spans,
+)
 from .schemes.interface import scheme_of
 from .shard import Round, Shard
 from .state import grow
@@ -24,7 +33,7 @@ from .timeline import raise_peaks, sample_timeline
 # Fields of `changes`.
 _, _VMAS, _ANON_VMAS, _LONGEST, _I386, _X86_64, _VMA_ID, _ANON_VMA_ID, _SHM_ID = range(CHANGE_WIDTH)
 _N_IDS = 3
-_NEW_IDS_WIDTH = 2  # words told of ids given at one event: the last of them, and what to add
+_NO_IDS = np.zeros(_N_IDS, np.int64)
 
 # Counters that follow from the figures after each event, not from the shards' own.
 _FOLLOWED = {
@@ -39,20 +48,6 @@ _FOLLOWED = {
     "pages_peak",
 }
 
-# The field that tells at which event a row of each region was logged.
-_LOGGED_AT = {
-    name: LOG_FIELDS[name].index(field)
-    for name, field in {
-        "anon_vmas": "freed_event",
-        "merges": "event",
-        "walks": "event",
-        "vma_spans": "to_event",
-        "members": "event",
-        "diagnostics": "event",
-        "file_walks": "event",
-    }.items()
-}
-
 
 @entry_point
 def merge_changes(s, ts, first_event, shards, page_changes, changes, at, end, last, new_ids, new_ids_end):
@@ -62,9 +57,10 @@ def merge_changes(s, ts, first_event, shards, page_changes, changes, at, end, la
     ----------
     s : State
         Of the whole trace: its `glob` has the figures, its log the timeline.
-    ts, shards : ndarray of int64, shape (rows,)
+    ts : ndarray of int64, shape (rows,)
         Of the batch.
     first_event : int64
+    shards : ndarray of `SHARD_NUMBER`, shape (rows,)
     page_changes : ndarray of int64
         Of the batch: `PAGE_CHANGES` of each row.
     changes : ndarray of int64
@@ -74,27 +70,61 @@ def merge_changes(s, ts, first_event, shards, page_changes, changes, at, end, la
     last : ndarray of int64
         For each shard a row of `changes`: its figures so far.
     new_ids : ndarray of int64
-        Gets two words for each event at which a shard gave ids of one kind: the last of them, and what to add to an id
-        of the shard to have that of the whole trace.
+        Gets of each id that a shard gave, in order, its number in the whole trace.
     new_ids_end : ndarray of int64, shape (shards * kinds,)
-        Where in `new_ids` the words of each shard and kind begin, moved on to where they end.
+        Where in `new_ids` those of each shard and kind begin, moved on to where they end.
     """
     glob = s.glob[0]
     next_change = _next_change(changes, at, end)
-    for row in range(len(ts)):
+    row, rows = 0, len(ts)
+    while row < rows:
+        calm = min(rows, max(row, glob.next_sample - first_event))  # up to there pages alone change
+        if next_change != 0:
+            calm = min(calm, next_change - first_event)
+        if row < calm:
+            _follow_pages(s, ts, first_event, page_changes, row, calm)
+            row = calm
+            continue
         glob.event = first_event + row
         glob.ts = ts[row]
-        pages = page_changes[PAGE_CHANGES_WIDTH * row]
-        glob.pages_allocated += pages
+        glob.pages_allocated += page_changes[PAGE_CHANGES_WIDTH * row]
         glob.mapped_ptes += page_changes[PAGE_CHANGES_WIDTH * row + 1]
-        changed = glob.event == next_change
-        if changed:
+        if glob.event == next_change:
             _take_change(s, shards[row], changes, at, last, new_ids, new_ids_end)
             next_change = _next_change(changes, at, end)
         glob.vmas_sum += glob.vmas_live
-        if changed or pages > 0:  # else nothing has grown
-            raise_peaks(s)
+        raise_peaks(s)
         sample_timeline(s)
+        row += 1
+
+
+@kernel
+def _follow_pages(s, ts, first_event, page_changes, row, end):
+    """Take in rows [row, end), which change nothing but pages."""
+    glob = s.glob[0]
+    pages, ptes = glob.pages_allocated - glob.pages_freed, glob.mapped_ptes
+    highest, highest_row, highest_ptes = glob.pages_peak, -1, 0
+    glob.vmas_sum += (end - row) * glob.vmas_live
+    while row < end:
+        pages += page_changes[PAGE_CHANGES_WIDTH * row]
+        ptes += page_changes[PAGE_CHANGES_WIDTH * row + 1]
+        if pages > highest:
+            highest, highest_row, highest_ptes = pages, row, ptes
+        row += 1
+    if highest_row >= 0:
+        _stand_at(s, ts, first_event, highest_row, highest, highest_ptes)
+        raise_peaks(s)
+    _stand_at(s, ts, first_event, end - 1, pages, ptes)
+
+
+@kernel
+def _stand_at(s, ts, first_event, row, pages, ptes):
+    """Let the figures be those after a row."""
+    glob = s.glob[0]
+    glob.event = first_event + row
+    glob.ts = ts[row]
+    glob.pages_allocated = pages + glob.pages_freed
+    glob.mapped_ptes = ptes
 
 
 @kernel
@@ -109,7 +139,7 @@ def _next_change(changes, at, end):
 
 @kernel
 def _take_change(s, shard, changes, at, last, new_ids, new_ids_end):
-    """Take the next row of a shard's `changes` in, and tell the ids that it gave."""
+    """Take the next row of a shard's `changes` in, and number the ids that it gave."""
     glob = s.glob[0]
     before = CHANGE_WIDTH * shard
     now = at[shard]
@@ -118,16 +148,16 @@ def _take_change(s, shard, changes, at, last, new_ids, new_ids_end):
     glob.anon_vmas_allocated += changes[now + _ANON_VMAS] - last[before + _ANON_VMAS]
     glob.overhead_i386 += changes[now + _I386] - last[before + _I386]
     glob.overhead_x86_64 += changes[now + _X86_64] - last[before + _X86_64]
+    for kind in range(_N_IDS):
+        whole = glob.vma_id if kind == 0 else glob.anon_vma_id if kind == 1 else glob.shm_id
+        given = changes[now + _VMA_ID + kind] - last[before + _VMA_ID + kind]
+        told = new_ids_end[_N_IDS * shard + kind]
+        for each in range(given):
+            new_ids[told + each] = whole + 1 + each
+        new_ids_end[_N_IDS * shard + kind] += given
     glob.vma_id += changes[now + _VMA_ID] - last[before + _VMA_ID]
     glob.anon_vma_id += changes[now + _ANON_VMA_ID] - last[before + _ANON_VMA_ID]
     glob.shm_id += changes[now + _SHM_ID] - last[before + _SHM_ID]
-    for kind in range(_N_IDS):
-        if changes[now + _VMA_ID + kind] != last[before + _VMA_ID + kind]:
-            whole = glob.vma_id if kind == 0 else glob.anon_vma_id if kind == 1 else glob.shm_id
-            told = new_ids_end[_N_IDS * shard + kind]
-            new_ids[told] = changes[now + _VMA_ID + kind]
-            new_ids[told + 1] = whole - changes[now + _VMA_ID + kind]
-            new_ids_end[_N_IDS * shard + kind] += _NEW_IDS_WIDTH
     longest, was_longest = changes[now + _LONGEST], last[before + _LONGEST]
     for field in range(CHANGE_WIDTH):
         last[before + field] = changes[now + field]
@@ -144,66 +174,74 @@ class Merger:
 
     Parameters
     ----------
-    shards : list of Shard
+    shards : mapping of int to Shard
+        By number, those that there are so far: others may be added.
+    n_shards : int
+        How many there can be.
     whole : State
         A new state: gets the figures of the whole trace.
     results : ResultBuilder
     """
 
-    def __init__(self, shards: list[Shard], whole: State, results: ResultBuilder) -> None:
+    def __init__(
+        self, shards: Mapping[int, Shard], n_shards: int, whole: State, results: ResultBuilder
+    ) -> None:
         self._shards = shards
         self._whole = whole
         self._results = results
-        last = np.zeros((len(shards), CHANGE_WIDTH), np.int64)
-        last[:, _SHM_ID] = FILE_SHM
-        self._last = last.reshape(-1)
+        self._last = np.zeros((n_shards, CHANGE_WIDTH), np.int64)
+        self._last[:, _SHM_ID] = FILE_SHM
 
     def merge(self, batch: Round) -> None:
         """Take in the next batch, which all shards have replayed."""
         self._follow_changes(batch)
-        for name, event in _LOGGED_AT.items():
-            rows = [
+        for name in LOGGED_AT:
+            streams = [
                 self._shards[shard].renumber(name, logs[name])
                 for shard, logs in sorted(batch.logs.items())
                 if name in logs
             ]
-            if rows:
-                self._results.add_rows(name, _in_order(rows, event), batch.lines, batch.first_event)
+            self._results.add_log(name, streams, batch.lines, batch.first_event)
 
     def _follow_changes(self, batch: Round) -> None:
         none = np.zeros((0, CHANGE_WIDTH), np.int64)
-        rows = [batch.logs.get(number, {}).get("changes", none) for number in range(len(self._shards))]
+        rows = [batch.logs.get(number, {}).get("changes", none) for number in range(len(self._last))]
         at = np.cumsum([0, *(each.size for each in rows)])
-        room = np.repeat([_NEW_IDS_WIDTH * len(each) for each in rows], _N_IDS)  # of each kind, for each row
-        ids_at = np.concatenate([[0], np.cumsum(room)])
+        ids = slice(_VMA_ID, _VMA_ID + _N_IDS)
+        given = [
+            each[-1, ids] - last[ids] if len(each) else _NO_IDS
+            for each, last in zip(rows, self._last, strict=True)
+        ]
+        ids_at = np.concatenate([[0], np.cumsum(given)])
         new_ids, ids_end = np.empty(ids_at[-1], np.int64), ids_at[:-1].copy()
         merge_changes(
             self._whole,
             batch.columns[0],
             batch.first_event,
-            batch.shards,
+            batch.shards.array,
             batch.page_changes.array,
             np.concatenate(rows).reshape(-1),
             at[:-1].copy(),
             at[1:],
-            self._last,
+            self._last.reshape(-1),
             new_ids,
             ids_end,
         )
-        for place in np.flatnonzero(ids_end > ids_at[:-1]).tolist():
-            given, ahead = new_ids[ids_at[place] : ids_end[place]].reshape(-1, _NEW_IDS_WIDTH).T
-            self._shards[place // _N_IDS].learn_ids(place % _N_IDS, given, ahead)
+        for place in np.flatnonzero(np.diff(ids_at)).tolist():
+            numbers = new_ids[ids_at[place] : ids_at[place + 1]]
+            self._shards[place // _N_IDS].learn_ids(place % _N_IDS, numbers)
 
     def processes(self) -> np.ndarray:
         """Return the rows of all shards' table of processes, in the order in which these began."""
-        found = np.concatenate([shard.state.proc[1 : shard.state.glob[0].proc_top] for shard in self._shards])
+        states = [self._whole, *(shard.state for shard in self._shards.values())]
+        found = np.concatenate([state.proc[1 : state.glob[0].proc_top] for state in states])
         return found[np.argsort(found["first_event"], kind="stable")]
 
     def add_what_stands(self) -> None:
         """Add what only the end tells: live vmas and their spans, members, anon_vmas."""
         spans, births = [], []
         members, anon_vmas = [], []
-        for shard in self._shards:
+        for _, shard in sorted(self._shards.items()):
             rows = standing_spans(shard.state)
             births.append(
                 shard.state.proc.array["first_event"][rows[:, LOG_FIELDS["vma_spans"].index("proc")]]
@@ -211,6 +249,8 @@ class Merger:
             spans.append(self._of_whole("vma_spans", rows, shard))
             members.append(self._of_whole("members", standing_members(shard.state), shard))
             anon_vmas.append(self._of_whole("anon_vmas", standing_anon_vmas(shard.state), shard))
+        if not spans:
+            return
         by_birth = np.argsort(np.concatenate(births), kind="stable")
         self._results.add_standing(
             np.concatenate(spans)[by_birth], _in_order(members, 0), _in_order(anon_vmas, 0)
@@ -218,13 +258,13 @@ class Merger:
 
     @staticmethod
     def _of_whole(name: str, rows: np.ndarray, shard: Shard) -> np.ndarray:
-        return shard.renumber(name, with_pids(name, rows, shard.state))
+        return shard.renumber(name, give_pids(name, rows, shard.state))
 
     def sum_up(self) -> State:
         """Add up the shards' counters and histograms and return the state that has those of the whole trace."""
         whole = self._whole
-        states = [shard.state for shard in self._shards]
-        whole.glob[0].visited_need = max(int(state.glob[0].visited_cap) for state in states)
+        states = [shard.state for shard in self._shards.values()]
+        whole.glob[0].visited_need = max([0, *(int(state.glob[0].visited_cap) for state in states)])
         whole = grow(whole)
         glob = whole.glob[0]
         for name in {*COUNTERS, "n_processes", *scheme_of(whole).extra}:

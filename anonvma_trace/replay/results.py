@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,20 @@ from .layout import (
 from .locks import LOCK_WORDS, OPERATIONS
 from .schemes.description import HEAD_FIELDS, MEMBER_FIELDS
 from .schemes.interface import scheme_of
+from .waiting_rows import WaitingRows
 
 _ADDRESS_BITS = np.uint64(PAGE_SHIFT)
+
+LOGGED_AT = {
+    "anon_vmas": "freed_event",
+    "merges": "event",
+    "walks": "event",
+    "vma_spans": "to_event",
+    "members": "event",
+    "diagnostics": "event",
+    "file_walks": "event",
+}
+"""Regions of the log that become result tables, and the field that tells at which event a row was logged."""
 
 
 def render_vm_flags(flags: int) -> str:
@@ -82,9 +94,8 @@ def heads_of(state: State) -> np.ndarray:
     return getattr(state.rmap, heads).array if heads else np.zeros(1, [("id", np.int64)])
 
 
-def with_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
-    """Return a copy of rows of a region of the log with pids where they name processes by row."""
-    rows = rows.copy()
+def give_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
+    """Write pids into rows of a region of the log where they name processes by row; return the rows."""
     if "proc" in LOG_FIELDS[name]:
         at = LOG_FIELDS[name].index("proc")
         rows[:, at] = state.proc.array["pid"][rows[:, at]]
@@ -92,8 +103,8 @@ def with_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
 
 
 def _fields(name: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return rows that `with_pids` has made as columns by name, `pid` among them."""
-    columns = {field: rows[:, at].copy() for at, field in enumerate(LOG_FIELDS[name])}
+    """Return rows that have been through `give_pids` as columns by name, `pid` among them: views."""
+    columns = {field: rows[:, at] for at, field in enumerate(LOG_FIELDS[name])}
     if "proc" in columns:
         columns["pid"] = columns.pop("proc")
     return columns
@@ -162,10 +173,12 @@ class ResultBuilder:
         self._columns = columns
         self._kept = TablesInMemory()
         self._sink = sink or self._kept
+        self._waiting: dict[str, WaitingRows] = {}
         self.detail = Detail(detail)
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the tables that have rows so far, unless a `sink` took them."""
+        self.add_waiting()
         return self._kept.tables()
 
     def add(self, name: str, columns: list[pa.Array]) -> None:
@@ -178,37 +191,55 @@ class ResultBuilder:
             self._sink.add(name, pa.RecordBatch.from_arrays(arrays, schema=TABLES[name]))
 
     def add_log(
-        self, name: str, rows: np.ndarray, state: State, lines: np.ndarray | None, first_event: int
+        self,
+        name: str,
+        streams: Sequence[np.ndarray],
+        lines: np.ndarray | None = None,
+        first_event: int = 0,
     ) -> None:
-        """Add the rows that waited in one region of the log.
+        """Add rows of one region of the log, as `give_pids` returns them.
 
         Parameters
         ----------
-        rows : ndarray of int64, shape (n, fields of the region)
+        streams : sequence of ndarray of int64, shape (n, fields of the region)
+            Each in order; rows of several are put in the order of the events at which they were logged.
         lines : ndarray of int64 or None
             Source lines of the batch being replayed, 0 where unknown.
         first_event : int
             Number of that batch's first event.
         """
-        if len(rows):
-            self.add_rows(name, with_pids(name, rows, state), lines, first_event)
+        streams = [rows for rows in streams if len(rows)]
+        if not streams:
+            return
+        if not (self._sink.wants(name) and self.detail.keeps(name)):
+            for rows in streams:
+                self.detail.now(name, rows)
+            return
+        if name not in self._waiting:
+            fields = LOG_FIELDS[name]
+            self._waiting[name] = WaitingRows(len(fields), fields.index(LOGGED_AT[name]))
+        for rows in self._waiting[name].add(streams):
+            self._make_now(name, rows)
+        if name == "diagnostics":
+            f = _fields(name, self._waiting[name].take())
+            self._add_core_diagnostics(f, lines, first_event)
 
-    def add_rows(
-        self, name: str, rows: np.ndarray, lines: np.ndarray | None = None, first_event: int = 0
-    ) -> None:
-        """Add rows as `with_pids` returns them; `lines` and `first_event` as for `add_log`."""
-        rows = self.detail.now(name, rows)
-        if len(rows) and self._sink.wants(name):
-            if name == "diagnostics":
-                self._add_core_diagnostics(_fields(name, rows), lines, first_event)
-            else:
-                self._make(name, rows)
+    def add_waiting(self) -> None:
+        """Add the rows that wait until there are more of them."""
+        for name, waiting in self._waiting.items():
+            self._make_now(name, waiting.take())
 
-    def add_sampled(self) -> None:
-        """Add what the samples hold, when the last row has come."""
+    def add_rest(self) -> None:
+        """Add what waits, and what the samples hold, when the last row has come."""
+        self.add_waiting()
         for name, rows in self.detail.later().items():
             if self._sink.wants(name):
                 self._make(name, rows)
+
+    def _make_now(self, name: str, rows: np.ndarray) -> None:
+        rows = self.detail.now(name, rows)
+        if len(rows):
+            self._make(name, rows)
 
     def _make(self, name: str, rows: np.ndarray) -> None:
         self.add(name, getattr(self, f"_{name}")(_fields(name, rows)))
@@ -362,19 +393,19 @@ class ResultBuilder:
             Of each process, whether a loss may concern it.
         """
         self.add_standing(
-            with_pids("vma_spans", standing_spans(state), state),
-            with_pids("members", standing_members(state), state),
-            with_pids("anon_vmas", standing_anon_vmas(state), state),
+            give_pids("vma_spans", standing_spans(state), state),
+            give_pids("members", standing_members(state), state),
+            give_pids("anon_vmas", standing_anon_vmas(state), state),
         )
         self.add_processes(state.proc[1 : state.glob[0].proc_top], tainted)
 
     def add_standing(self, spans: np.ndarray, members: np.ndarray, anon_vmas: np.ndarray) -> None:
-        """Add what stands at the end, as `with_pids` returns rows of `standing_spans` and its like."""
-        self.add_rows("vma_spans", spans)
+        """Add what stands at the end, as `give_pids` returns rows of `standing_spans` and its like."""
+        self.add_log("vma_spans", [spans])
         f = _fields("vma_spans", spans)
         self.add("vmas", [numbers(f["pid"]), *self._vma_columns(f)])
-        self.add_rows("members", members)
-        self.add_rows("anon_vmas", anon_vmas)
+        self.add_log("members", [members])
+        self.add_log("anon_vmas", [anon_vmas])
 
     def add_processes(self, p: np.ndarray, tainted: np.ndarray) -> None:
         """Add the processes: records of `PROC`, and of each whether a loss may concern it."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .event_loop import replay_events
-from .layout import FILE_SHM, LOG_FIELDS, LOG_TIMELINE, State
-from .results import with_pids
+from .layout import FILE_SHM, LOG_FIELDS, State
+from .results import LOGGED_AT, give_pids
 from .state import empty_log, grow, log_rows
 from .table import Table
 
@@ -18,6 +18,8 @@ ID_FIELDS = {
     name: [(at, _IDS[field]) for at, field in enumerate(fields) if field in _IDS]
     for name, fields in LOG_FIELDS.items()
 }
+
+_TAKEN = {"changes", *LOGGED_AT}
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Round:
         Of the batch, from 0.
     columns : tuple of ndarray
         As `EventColumns.read` gives them.
-    shards : ndarray of int64
+    shards : Table of `SHARD_NUMBER`
         Of each row, or `ALL_SHARDS`.
     concerned : list of int
         Shards that have a row.
@@ -45,7 +47,7 @@ class Round:
 
     number: int
     columns: tuple[np.ndarray, ...]
-    shards: np.ndarray
+    shards: Table
     concerned: list[int]
     lines: np.ndarray
     first_event: int
@@ -76,7 +78,7 @@ class Shard:
         self.state.glob[0].event = (
             batch.first_event - 1
         )  # batches without a row of this shard are passed over
-        self.state = self.state._replace(page_changes=batch.page_changes, shards=Table(batch.shards))
+        self.state = self.state._replace(page_changes=batch.page_changes, shards=batch.shards)
         taken: dict[str, list[np.ndarray]] = {}
         row, end = 0, len(batch.lines)
         while True:
@@ -91,35 +93,27 @@ class Shard:
 
     def _take_log(self, taken: dict[str, list[np.ndarray]]) -> None:
         for region, name in enumerate(LOG_FIELDS):
-            rows = log_rows(self.state, region)
-            if len(rows) and region != LOG_TIMELINE:
-                taken.setdefault(name, []).append(with_pids(name, rows, self.state))
+            if name in _TAKEN and len(rows := log_rows(self.state, region)):
+                taken.setdefault(name, []).append(give_pids(name, rows.copy(), self.state))
         self.state = empty_log(self.state)
 
-    def learn_ids(self, kind: int, given: np.ndarray, ahead: np.ndarray) -> None:
-        """Take in how ids that this shard gave are numbered in the whole trace.
+    def learn_ids(self, kind: int, numbers: np.ndarray) -> None:
+        """Take in how the next ids that this shard gave are numbered in the whole trace.
 
         Parameters
         ----------
         kind : int
             0: of vmas, 1: of anon_vmas, 2: of shared anonymous mappings.
-        given : ndarray of int64, shape (n,)
-            The last id that each of n events gave.
-        ahead : ndarray of int64, shape (n,)
-            By how much the whole trace's numbers are ahead of the shard's own for the ids of each event.
+        numbers : ndarray of int64
+            Of each id, in the order in which they were given.
         """
-        if not len(given):
-            return
-        base = FILE_SHM if kind == _IDS["file"] else 0  # from which ids of this kind count
-        given, known = given - base, self._given[kind]
-        last = int(given[-1])
-        while last >= len(self._to_global[kind]):
+        first = self._given[kind] + 1
+        self._given[kind] += len(numbers)
+        while self._given[kind] >= len(self._to_global[kind]):
             self._to_global[kind] = np.concatenate(
                 [self._to_global[kind], np.zeros_like(self._to_global[kind])]
             )
-        numbers = np.arange(known + 1, last + 1) + np.repeat(ahead, np.diff(given, prepend=known))
-        self._to_global[kind][known + 1 : last + 1] = numbers
-        self._given[kind] = last
+        self._to_global[kind][first : first + len(numbers)] = numbers
 
     def renumber(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Give the ids in rows of a region of the log their numbers in the whole trace; return the rows, changed."""
@@ -127,7 +121,7 @@ class Shard:
             ids = rows[:, at]
             if kind == _IDS["file"]:
                 shared = (ids & FILE_SHM) != 0
-                ids[shared] = FILE_SHM + self._to_global[kind][ids[shared] - FILE_SHM]
+                ids[shared] = self._to_global[kind][ids[shared] - FILE_SHM]
             else:
                 rows[:, at] = self._to_global[kind][ids]
         return rows

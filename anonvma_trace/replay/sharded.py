@@ -8,6 +8,7 @@ figures.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,7 @@ from ..table_sinks import TableSink
 from ..trace import Diagnostic
 from .balance import raise_imbalance
 from .columns import EventColumns, integers
-from .event_loop import replay_events
-from .families import FamilySplit
+from .families import ALL_SHARDS, FamilySplit
 from .findings import mark_lost_pages
 from .layout import LOG_TIMELINE, PAGE_CHANGES_WIDTH, State
 from .merging import Merger
@@ -69,15 +69,11 @@ class ShardedReplay:
         self._taint = Taint()
         n_shards = threads * SHARDS_PER_THREAD
         self._split = FamilySplit(n_shards)
-        self._shards = [
-            Shard(number, configured_state(scheme, metadata, options, rules, is_shard=True))
-            for number in range(n_shards)
-        ]
-        for shard in self._shards:
-            for pid in metadata.known_pids:
-                mark_known(shard.state, pid)
-        self._merger = Merger(self._shards, self.state, self.results)
-        self._workers: Workers | None = None
+        self._new_state = partial(configured_state, scheme, metadata, options, rules, is_shard=True)
+        self._known_pids = metadata.known_pids
+        self._shards: dict[int, Shard] = {}
+        self._merger = Merger(self._shards, n_shards, self.state, self.results)
+        self._workers = Workers(self._shards, n_shards, threads)
 
     def feed(self, batch: pa.RecordBatch) -> None:
         """Let the shards replay one batch of the event table, and merge what they have done by now.
@@ -95,29 +91,44 @@ class ShardedReplay:
         lines = integers(batch["line"], 0)
         first_event = self.events + 1
         shards, concerned = self._split.split(columns, first_event)
-        if self._workers is None:
-            replay_events(self._shards[0].state, 0, 0, *columns)  # machine code, before threads want it
-            self._workers = Workers(self._shards, self.threads)
+        self._begin_shards(concerned)
+        if not self.events:
             self._first_ts = int(columns[0][0])
         self._taint.note(columns, first_event)
         self._last_ts, self._last_line = int(columns[0][-1]), int(lines[-1])
         self.events += batch.num_rows
-        page_changes = Table(np.zeros(PAGE_CHANGES_WIDTH * batch.num_rows, np.int64))
-        split = Round(self._batches, columns, shards, concerned, lines, first_event, page_changes)
+        page_changes = np.empty((batch.num_rows, PAGE_CHANGES_WIDTH), np.int64)
+        page_changes[shards == ALL_SHARDS] = 0  # the others are written by whichever shard replays the row
+        split = Round(
+            self._batches,
+            columns,
+            Table(shards),
+            concerned,
+            lines,
+            first_event,
+            Table(page_changes.reshape(-1)),
+        )
         self._workers.submit(split)
         self._batches += 1
         while (done := self._workers.take(wait=len(self._workers) >= BATCHES_AHEAD)) is not None:
             self._merger.merge(done)
 
+    def _begin_shards(self, numbers: list[int]) -> None:
+        """Make those of the shards that there are not yet: each takes time and memory, used or not."""
+        for number in numbers:
+            if number not in self._shards:
+                self._shards[number] = Shard(number, self._new_state())
+                for pid in self._known_pids:
+                    mark_known(self._shards[number].state, pid)
+
     def drain(self) -> None:
         """Wait until all that was fed is replayed, and merge it."""
-        while self._workers is not None and (done := self._workers.take(wait=True)) is not None:
+        while (done := self._workers.take(wait=True)) is not None:
             self._merger.merge(done)
 
     def close(self) -> None:
         """End the threads; what they have not replayed is dropped."""
-        if self._workers is not None:
-            self._workers.close()
+        self._workers.close()
 
     def tainted_processes(self) -> np.ndarray:
         """Tell of each process (row of the table `processes`) whether a loss so far may concern it."""
@@ -133,10 +144,11 @@ class ShardedReplay:
             A figure of the result contradicts another, through a defect of this tool.
         """
         self.drain()
-        marks = [np.zeros(len(shard.state.page), np.uint8) for shard in self._shards]
-        for shard, of_shard in zip(self._shards, marks, strict=True):
-            mark_lost_pages(shard.state, of_shard)
-            raise_imbalance(shard.state, of_shard, self._path, self._last_line)
+        marks = [np.zeros(0, np.uint8)]
+        for _, shard in sorted(self._shards.items()):
+            marks.append(np.zeros(len(shard.state.page), np.uint8))
+            mark_lost_pages(shard.state, marks[-1])
+            raise_imbalance(shard.state, marks[-1], self._path, self._last_line)
         self.state = self._merger.sum_up()
         glob = self.state.glob[0]
         glob.event, glob.ts = self.events, self._last_ts
@@ -144,7 +156,7 @@ class ShardedReplay:
         self._merger.add_what_stands()
         self.results.add_processes(self._merger.processes(), self.tainted_processes())
         self.results.add_timeline(self.state, log_rows(self.state, LOG_TIMELINE))
-        self.results.add_sampled()
+        self.results.add_rest()
         summary = build_summary(self.state, np.concatenate(marks))
         return summary | {"detail": self.results.detail.summary()}, {}
 

@@ -24,6 +24,7 @@ from .layout import (
     REGION_CAP,
     REGION_ROWS,
     REGION_WIDTH,
+    SHARD_NUMBER,
     SLOT,
     TIMELINE_SAMPLES,
     TIMELINE_WIDTH,
@@ -152,7 +153,7 @@ def new_state(
         glob=Table.zeros(1, extended(GLOB, scheme.marks())),
         log=Table.zeros(0, np.int64),
         page_changes=Table(np.zeros(0, np.int64)),
-        shards=Table(np.zeros(0, np.int64)),
+        shards=Table(np.zeros(0, SHARD_NUMBER)),
         index=Table.zeros(_FIRST_INDEX_WORDS, np.int64),
         rmap=scheme.tables(*(Table.zeros(pool.rows, pool.dtype) for pool in scheme.pools.values())),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from .shard import Round, Shard
 
@@ -17,15 +17,18 @@ class Workers:
 
     Parameters
     ----------
-    shards : sequence of Shard
+    shards : mapping of int to Shard
+        By number; one must be there before a batch that it is to replay.
+    n_shards : int
+        How many there can be.
     n_threads : int
         At least 2.
     """
 
-    def __init__(self, shards: Sequence[Shard], n_threads: int) -> None:
+    def __init__(self, shards: Mapping[int, Shard], n_shards: int, n_threads: int) -> None:
         self._shards = shards
-        self._waiting: list[deque[Round]] = [deque() for _ in shards]
-        self._busy = [False] * len(shards)
+        self._waiting: list[deque[Round]] = [deque() for _ in range(n_shards)]
+        self._busy = [False] * n_shards
         self._rounds: deque[Round] = deque()
         self._missing: dict[int, int] = {}  # round -> shards that have not replayed it
         self._changed = threading.Condition()
