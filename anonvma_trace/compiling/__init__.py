@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from .arguments import Argument, Tabled, as_argument
+import numpy as np
+
+from .arguments import Argument, Array, Tabled, as_argument
 from .code_cache import CodeCache, MachineCode
 
-__all__ = ["INTERPRETED", "EntryPoint", "Kernel", "entry_point", "inlined_kernel", "kernel"]
+__all__ = ["INTERPRETED", "EntryPoint", "Kernel", "entry_point", "inlined_kernel", "kernel", "prepared"]
 
 INTERPRETED = bool(int(os.environ.get("NUMBA_DISABLE_JIT") or 0))
 """Nothing is compiled: kernels and entry points are the functions themselves."""
@@ -79,25 +81,29 @@ class EntryPoint:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function, whatever the types of its arguments."""
-        return self.machine_code(*arguments)(*arguments)
+        given = self._arguments(arguments)  # kept until the call is over
+        return self._code_for(given)([word for each in given for word in each.words])
 
     def machine_code(self, *arguments: Any) -> Callable[..., Any]:
         """Return what runs for arguments of these types: for calls that differ in values only.
 
         What is returned looks at no type: an argument of another type is read as garbage.
         """
-        given = self._arguments(arguments)
-        kinds = tuple(each.kind for each in given)
-        code = self._code.get(kinds)
-        if code is None:
-            with _ONE_AT_A_TIME:
-                code = self._code[kinds] = self._code.get(kinds) or self._find_or_compile(given, kinds)
+        code = self._code_for(self._arguments(arguments))
 
         def call(*others: Any) -> Any:
             given = self._arguments(others)  # kept until the call is over
             return code([word for each in given for word in each.words])
 
         return call
+
+    def _code_for(self, given: list[Argument]) -> MachineCode:
+        kinds = tuple(each.kind for each in given)
+        code = self._code.get(kinds)
+        if code is None:
+            with _ONE_AT_A_TIME:
+                code = self._code[kinds] = self._code.get(kinds) or self._find_or_compile(given, kinds)
+        return code
 
     def _arguments(self, values: tuple[Any, ...]) -> list[Argument]:
         return [as_argument(value, self._tabled) for value in values]
@@ -112,6 +118,11 @@ class EntryPoint:
             code = compile_entry_point(self.py_func, arguments)
             cache.keep(name, kinds, code)
         return MachineCode(code, sum(len(each.words) for each in arguments))
+
+
+def prepared(arrays: Iterable[np.ndarray]) -> tuple[Any, ...]:
+    """Return arrays as arguments of entry points that are passed more than once, and looked at for that once."""
+    return tuple(arrays) if INTERPRETED else tuple(Array(array) for array in arrays)
 
 
 def entry_point(function: Callable[..., Any]) -> Any:

@@ -61,23 +61,17 @@ class Array:
         It may be read-only, and need not be contiguous.
     """
 
-    __slots__ = ("array",)
+    # Worked out once: columns of a batch are passed again and again (`prepared`).
+    __slots__ = ("array", "kind", "words")
 
     def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """Type of its items, dimensions, how they lie in memory, and whether they may be written."""
-        flags = self.array.flags
+        flags = array.flags
         layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
-        return "array", self.array.dtype.str, self.array.ndim, layout, flags.writeable
-
-    @property
-    def words(self) -> tuple[int, ...]:
-        """Two for reference counts, items, bytes of each, address, shape, strides."""
-        array = self.array
-        return 0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides
+        self.array = array
+        # Type of its items, dimensions, how they lie in memory, and whether they may be written.
+        self.kind = ("array", array.dtype.str, array.ndim, layout, flags.writeable)
+        # Two for reference counts, items, bytes of each, address, shape, strides.
+        self.words = (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)
 
     def numba_type(self) -> Any:
         """Return the type of the array as numba knows it."""
@@ -124,6 +118,8 @@ def class_name(value: Any) -> str:
 
 def as_argument(value: Any, tabled: Tabled | None = None) -> Argument:
     """Return a value as what is passed; `tabled` makes the argument of a NamedTuple."""
+    if isinstance(value, Array):
+        return value
     if isinstance(value, np.ndarray):
         return Array(value)
     if isinstance(value, tuple):

@@ -244,9 +244,10 @@ class ReplayCore:
         for region, name in enumerate(LOG_FIELDS):
             if name in self._taps:
                 self._taps[name](log_rows(self.state, region).copy())
-            if name in LOGGED_AT and self.keep_tables:
-                rows = give_pids(name, log_rows(self.state, region), self.state)
-                self.results.add_log(name, [rows], lines, first_event)
+            rows = log_rows(self.state, region)
+            if len(rows) and name in LOGGED_AT and self.keep_tables:
+                rows = give_pids(name, rows.copy(), self.state)
+                self.results.add_log(name, {0: rows}, lines, first_event)
         self._empty_log()
 
     def _empty_log(self) -> None:

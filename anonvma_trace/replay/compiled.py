@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..compiling import INTERPRETED, EntryPoint, kernel
+from ..compiling import INTERPRETED, EntryPoint, kernel, prepared
 from .bundle import Bundle
 
-__all__ = ["entry_point", "kernel", "machine_code", "specialisations", "specialised"]
+__all__ = ["entry_point", "kernel", "machine_code", "prepared", "specialisations", "specialised"]
 
 specialisations: list[tuple[Callable[..., Any], Callable[[type], Callable[..., Any]]]] = []
 """Functions that stand for one of each scheme, and what returns that of the scheme with these tables."""

@@ -196,12 +196,13 @@ class Merger:
         """Take in the next batch, which all shards have replayed."""
         self._follow_changes(batch)
         for name in LOGGED_AT:
-            streams = [
-                self._shards[shard].renumber(name, logs[name])
-                for shard, logs in sorted(batch.logs.items())
+            streams = {
+                shard: self._shards[shard].renumber(name, logs[name])
+                for shard, logs in batch.logs.items()
                 if name in logs
-            ]
-            self._results.add_log(name, streams, batch.lines, batch.first_event)
+            }
+            if streams:
+                self._results.add_log(name, streams, batch.lines, batch.first_event)
 
     def _follow_changes(self, batch: Round) -> None:
         none = np.zeros((0, CHANGE_WIDTH), np.int64)
@@ -216,7 +217,7 @@ class Merger:
         new_ids, ids_end = np.empty(ids_at[-1], np.int64), ids_at[:-1].copy()
         merge_changes(
             self._whole,
-            batch.columns[0],
+            batch.ts,
             batch.first_event,
             batch.shards.array,
             batch.page_changes.array,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ..arrow_arrays import numbers, strings
+from ..arrow_arrays import as_numpy, numbers, strings
 from ..events import OPS, PAGE_SHIFT
 from ..table_sinks import TableSink, TablesInMemory
 from ..tables import MERGE_REASONS, MERGE_SIDES, TABLES, WALK_OUTCOMES, empty_summary
@@ -76,11 +76,11 @@ def _constant_strings(names: tuple[str, ...]) -> pa.Array:
 
 def _described(values: np.ndarray, describe: Callable[[int], str | None]) -> pa.Array:
     """Few distinct values as a dictionary column of what `describe` says of each (None: null)."""
-    distinct, codes = np.unique(values, return_inverse=True)
-    texts = [describe(int(value)) for value in distinct]
-    names = [text for text in texts if text is not None]
-    place = {text: at for at, text in enumerate(dict.fromkeys(names))}
+    encoded = numbers(values).dictionary_encode()
+    texts = [describe(value) for value in encoded.dictionary.to_pylist()]
+    place = {text: at for at, text in enumerate(dict.fromkeys(text for text in texts if text is not None))}
     table = np.array([place[text] if text is not None else -1 for text in texts], np.int64)
+    codes = as_numpy(encoded.indices)
     return _named(table[codes] if len(table) else codes, list(place), null=-1)
 
 
@@ -193,7 +193,7 @@ class ResultBuilder:
     def add_log(
         self,
         name: str,
-        streams: Sequence[np.ndarray],
+        streams: Mapping[int, np.ndarray],
         lines: np.ndarray | None = None,
         first_event: int = 0,
     ) -> None:
@@ -201,28 +201,27 @@ class ResultBuilder:
 
         Parameters
         ----------
-        streams : sequence of ndarray of int64, shape (n, fields of the region)
-            Each in order; rows of several are put in the order of the events at which they were logged.
+        streams : mapping of int to ndarray of int64, shape (n, fields of the region), contiguous
+            By the number of each of several replays, in order; theirs are put in the order of the events at which
+            they were logged. They are kept until they are needed, not copied.
         lines : ndarray of int64 or None
             Source lines of the batch being replayed, 0 where unknown.
         first_event : int
             Number of that batch's first event.
         """
-        streams = [rows for rows in streams if len(rows)]
-        if not streams:
-            return
         if not (self._sink.wants(name) and self.detail.keeps(name)):
-            for rows in streams:
+            for rows in streams.values():
                 self.detail.now(name, rows)
             return
         if name not in self._waiting:
             fields = LOG_FIELDS[name]
             self._waiting[name] = WaitingRows(len(fields), fields.index(LOGGED_AT[name]))
-        for rows in self._waiting[name].add(streams):
-            self._make_now(name, rows)
-        if name == "diagnostics":
-            f = _fields(name, self._waiting[name].take())
-            self._add_core_diagnostics(f, lines, first_event)
+        waiting = self._waiting[name]
+        enough = waiting.add(streams)
+        if name == "diagnostics":  # what they tell of is at hand now
+            self._add_core_diagnostics(_fields(name, waiting.take()), lines, first_event)
+        elif enough:
+            self._make_now(name, waiting.take())
 
     def add_waiting(self) -> None:
         """Add the rows that wait until there are more of them."""
@@ -401,11 +400,12 @@ class ResultBuilder:
 
     def add_standing(self, spans: np.ndarray, members: np.ndarray, anon_vmas: np.ndarray) -> None:
         """Add what stands at the end, as `give_pids` returns rows of `standing_spans` and its like."""
-        self.add_log("vma_spans", [spans])
+        self.add_waiting()  # these have no event by which they could be put in order
+        self.add_log("vma_spans", {0: spans})
         f = _fields("vma_spans", spans)
         self.add("vmas", [numbers(f["pid"]), *self._vma_columns(f)])
-        self.add_log("members", [members])
-        self.add_log("anon_vmas", [anon_vmas])
+        self.add_log("members", {0: members})
+        self.add_log("anon_vmas", {0: anon_vmas})
 
     def add_processes(self, p: np.ndarray, tainted: np.ndarray) -> None:
         """Add the processes: records of `PROC`, and of each whether a loss may concern it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,10 @@ class Round:
     ----------
     number : int
         Of the batch, from 0.
-    columns : tuple of ndarray
-        As `EventColumns.read` gives them.
+    columns : tuple
+        What `EventColumns.read` gives, `prepared`.
+    ts : ndarray of int64
+        The first of them.
     shards : Table of `SHARD_NUMBER`
         Of each row, or `ALL_SHARDS`.
     concerned : list of int
@@ -46,7 +49,8 @@ class Round:
     """
 
     number: int
-    columns: tuple[np.ndarray, ...]
+    columns: tuple[Any, ...]
+    ts: np.ndarray
     shards: Table
     concerned: list[int]
     lines: np.ndarray

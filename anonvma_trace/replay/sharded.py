@@ -19,6 +19,7 @@ from ..table_sinks import TableSink
 from ..trace import Diagnostic
 from .balance import raise_imbalance
 from .columns import EventColumns, integers
+from .compiled import prepared
 from .families import ALL_SHARDS, FamilySplit
 from .findings import mark_lost_pages
 from .layout import LOG_TIMELINE, PAGE_CHANGES_WIDTH, State
@@ -101,7 +102,8 @@ class ShardedReplay:
         page_changes[shards == ALL_SHARDS] = 0  # the others are written by whichever shard replays the row
         split = Round(
             self._batches,
-            columns,
+            prepared(columns),
+            columns[0],
             Table(shards),
             concerned,
             lines,

@@ -1,23 +1,22 @@
-"""Logged rows as columns, in order, until there are enough of them to make rows of a result table."""
+"""Logged rows that wait until there are enough of them to make rows of a result table, then as columns, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from .compiled import entry_point
 
-ROWS_AT_ONCE = 30_000
-"""Rows of which those of a result table are made at once.
+ENOUGH_ROWS = 10_000
+"""Rows from which on those of a result table are made: fewer at a time cost more, more of them leave the cache."""
 
-Not a power of two: the columns would lie in the same few places of the processor's cache.
-"""
+_LINE_WORDS = 8  # of a line of the processor's cache
 
 
 @entry_point
-def place_rows(rows, width, at, end, by, columns, n):
-    """Put rows of several streams into columns by one of their fields; return how many rows the columns have then.
+def place_rows(rows, width, at, end, by, columns):
+    """Put rows of several streams into columns by one of their fields.
 
     Rows of one stream keep their order; of rows that are equal in the field, those of an earlier stream come first.
 
@@ -30,23 +29,17 @@ def place_rows(rows, width, at, end, by, columns, n):
         Where each stream's rows begin, which this function moves on, and end; in words.
     by : int64
         The field.
-    columns : ndarray of int64, shape (width, room)
-    n : int64
-        Rows that the columns have.
+    columns : ndarray of int64, shape (width, at least the rows)
     """
-    room = columns.shape[1]
-    while n < room:
-        chosen, place, first = -1, 0, 0
+    for row in range(len(rows) // width):
+        chosen = -1
         for stream in range(len(at)):
-            if at[stream] < end[stream] and (chosen < 0 or rows[at[stream] + by] < first):
-                chosen, place, first = stream, at[stream], rows[at[stream] + by]
-        if chosen < 0:
-            return n
+            if at[stream] < end[stream] and (chosen < 0 or rows[at[stream] + by] < rows[at[chosen] + by]):
+                chosen = stream
+        place = at[chosen]
         for field in range(width):
-            columns[field, n] = rows[place + field]
+            columns[field, row] = rows[place + field]
         at[chosen] = place + width
-        n += 1
-    return n
 
 
 class WaitingRows:
@@ -61,29 +54,35 @@ class WaitingRows:
     """
 
     def __init__(self, width: int, by: int) -> None:
-        self._columns = np.empty((width, ROWS_AT_ONCE), np.int64)
+        self._width = width
         self._by = by
+        self._streams: dict[int, list[np.ndarray]] = {}
         self._n = 0
 
-    def add(self, streams: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Take rows in and yield, as `take` returns them, as many at a time as are made at once.
+    def add(self, streams: Mapping[int, np.ndarray]) -> bool:
+        """Take rows in and return whether there are enough of them now.
 
         Parameters
         ----------
-        streams : sequence of ndarray of int64, shape (rows, fields), contiguous
-            Each in order.
+        streams : mapping of int to ndarray of int64, shape (rows, fields), contiguous
+            By number: each goes on where its last rows ended. They are kept, not copied.
         """
-        rows = streams[0].reshape(-1) if len(streams) == 1 else np.concatenate(streams).reshape(-1)
-        end = np.cumsum([stream.size for stream in streams])
-        at = np.concatenate([np.zeros(1, np.int64), end[:-1]])
-        while True:
-            self._n = place_rows(rows, len(self._columns), at, end, self._by, self._columns, self._n)
-            if self._n < ROWS_AT_ONCE:
-                return
-            yield self.take()
+        for number, rows in streams.items():
+            self._streams.setdefault(number, []).append(rows)
+            self._n += len(rows)
+        return self._n >= ENOUGH_ROWS
 
     def take(self) -> np.ndarray:
-        """Return what waits, shape (rows, fields), a view until rows are added; each column lies together."""
-        taken = self._columns[:, : self._n].T
-        self._n = 0
-        return taken
+        """Return what waits, shape (rows, fields), in order; each column lies together in memory."""
+        pieces = [self._streams[number] for number in sorted(self._streams)]
+        n = self._n
+        self._streams, self._n = {}, 0
+        if not n:
+            return np.zeros((0, self._width), np.int64)
+        # An odd number of lines: else the columns could all lie in the same few places of the cache.
+        columns = np.empty((self._width, _LINE_WORDS * (n // _LINE_WORDS + 1 | 1)), np.int64)
+        rows = np.concatenate([each for stream in pieces for each in stream])
+        end = self._width * np.cumsum([sum(map(len, stream)) for stream in pieces], dtype=np.int64)
+        at = np.concatenate([np.zeros(1, np.int64), end[:-1]])
+        place_rows(rows.reshape(-1), self._width, at, end, self._by, columns)
+        return columns[:, :n].T
