@@ -14,6 +14,9 @@ import numpy as np
 SET_ASIDE = 1 << 34
 """Bytes of address space for each table; a larger one is copied."""
 
+_LARGE = 1 << 18
+"""Bytes from which on a table gets huge pages: a smaller one would be given the whole of one at its first use."""
+
 _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 
 
@@ -36,9 +39,8 @@ def room_to_grow(rows: int, dtype: np.dtype) -> np.ndarray:
         memory = mmap.mmap(-1, SET_ASIDE, flags=_FLAGS)
     except OSError:  # a limit on address space (ulimit -v), or strict accounting
         return np.zeros(rows, dtype)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a kernel without them
-            memory.madvise(mmap.MADV_HUGEPAGE)  # tables are visited at random: fewer TLB misses
+    if rows * dtype.itemsize >= _LARGE:
+        _ask_for_huge_pages(memory)
     return np.frombuffer(memory, dtype, rows)
 
 
@@ -47,7 +49,16 @@ def larger_view(array: np.ndarray, rows: int) -> np.ndarray | None:
     memory = _memory_of(array)
     if memory is None or rows * array.dtype.itemsize > len(memory):
         return None
+    if array.nbytes < _LARGE <= rows * array.dtype.itemsize:
+        _ask_for_huge_pages(memory)
     return np.frombuffer(memory, array.dtype, rows)
+
+
+def _ask_for_huge_pages(memory: mmap.mmap) -> None:
+    """Let the memory of a table have fewer, larger pages: it is visited at random, and misses the TLB less."""
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
 
 
 def _memory_of(array: np.ndarray) -> mmap.mmap | None:
@@ -56,3 +67,8 @@ def _memory_of(array: np.ndarray) -> mmap.mmap | None:
         base = base.base
     owner = base.obj if isinstance(base, memoryview) else base
     return owner if isinstance(owner, mmap.mmap) else None
+
+
+def small_pages(words: int) -> np.ndarray:
+    """Return an array of int64 zeros that takes memory page by page; `np.zeros` asks for huge pages."""
+    return np.frombuffer(mmap.mmap(-1, 8 * words), np.int64) if words else np.zeros(0, np.int64)

@@ -32,7 +32,7 @@ from .table import Table
 from .taint import Taint
 from .workers import Workers
 
-SHARDS_PER_THREAD = 4  # so that a thread finds work while another is at a large family
+SHARDS_PER_THREAD = 2  # so that a thread finds work while another is at a large family
 BATCHES_AHEAD = 8  # batches that are split and not merged: their columns are in memory
 
 

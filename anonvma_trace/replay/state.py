@@ -36,6 +36,7 @@ from .layout import (
     extended,
 )
 from .locks import LOCK_WORDS, OPERATIONS
+from .room import small_pages
 from .schemes import load_scheme, rule_bits
 from .schemes.description import Scheme
 from .schemes.interface import scheme_of
@@ -218,7 +219,7 @@ def _with_log(state: State, capacities: dict[int, int]) -> State:
     """Return the state with a log of so many rows for each region; only the timeline's rows are kept."""
     widths = [len(fields) for fields in LOG_FIELDS.values()]
     capacities[LOG_TIMELINE] = TIMELINE_SAMPLES
-    log = np.zeros(sum(width * capacities[region] for region, width in enumerate(widths)), np.int64)
+    log = small_pages(sum(width * capacities[region] for region, width in enumerate(widths)))
     base = 0
     for region, width in enumerate(widths):
         mark = state.ints[4 * region : 4 * region + 4]
