@@ -65,7 +65,7 @@ class EventColumns:
             integers(batch["ts"], 0),
             integers(batch["pid"], -1),
             self._codes(batch["comm"], self.comms.code, -1),
-            self._codes(batch["op"], self._op_code, 0),
+            self._op_codes(batch["op"]),
             integers(batch["addr"], -1),
             integers(batch["len"], -1),
             integers(batch["prot"], 0),
@@ -93,6 +93,13 @@ class EventColumns:
         code = self.files.code(name)
         return code | FILE_SPECIAL if name.startswith(_SPECIAL_FILES) else code
 
+    def _op_codes(self, column: pa.Array) -> np.ndarray:
+        # Our own parsers number operations as the core does.
+        if pa.types.is_dictionary(column.type) and not column.indices.null_count:
+            if column.dictionary.to_pylist() == list(OPS):
+                return read_only(np.ascontiguousarray(as_numpy(column.indices), np.int64))
+        return self._codes(column, self._op_code, 0)
+
     @staticmethod
     def _codes(column: pa.Array, code_of, null: int) -> np.ndarray:
         """Return the codes of a dictionary column; the names are looked at once for each batch."""
@@ -117,8 +124,16 @@ def integers(column: pa.Array, null: int) -> np.ndarray:
     if column.null_count == len(column):
         return _constant(null, len(column))
     values = as_numpy(column)
-    values = values.view(np.int64) if values.dtype == np.uint64 else np.ascontiguousarray(values, np.int64)
-    return read_only(np.where(is_valid(column), values, null) if column.null_count else values)
+    values = values.view(np.int64) if values.dtype == np.uint64 else values
+    if not column.null_count:
+        return read_only(np.ascontiguousarray(values, np.int64))
+    if 2 * column.null_count > len(column):
+        filled, given = np.full(len(column), null, np.int64), np.flatnonzero(is_valid(column))
+        filled[given] = values[given]
+    else:
+        filled = values.astype(np.int64)
+        filled[np.flatnonzero(~is_valid(column))] = null
+    return read_only(filled)
 
 
 @functools.cache

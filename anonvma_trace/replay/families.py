@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..events import OPS
-from .compiled import entry_point, kernel
+from .compiled import entry_point
 from .coupling import FamiliesCoupled
 from .layout import SHARD_NUMBER
 
@@ -24,6 +24,8 @@ OP_FORK, OP_EXIT, OP_SCAN = _OPS["fork"], _OPS["exit"], _OPS["scan"]
 OP_MARK, OP_LOST = _OPS["mark"], _OPS["lost"]
 OP_RECLAIM, OP_SWAP_OUT = _OPS["reclaim"], _OPS["swap_out"]
 NOT_GIVEN = -1
+_PLAIN = sum(1 << code for name, code in _OPS.items() if code < OP_RECLAIM and name not in ("fork", "exit"))
+"""Bits of the operations that act on their process alone, name no page, and let it live."""
 
 COUPLINGS = (
     "",
@@ -40,20 +42,6 @@ COUPLINGS = (
 _PID_WIDTH = (
     2  # words of an entry of the hash of pids: pid + 1, and the family in which it lives + 1 (0: dead)
 )
-
-
-@kernel
-def _end_of_run(row, end, op, pid, addr):
-    """Return the row behind a run of rows of one process, each of which acts on it alone and lets it live."""
-    process = pid[row]
-    while row < end and pid[row] == process:
-        code = op[row]
-        if code == OP_FORK or code == OP_EXIT or code > OP_SWAP_OUT:
-            break
-        if code >= OP_RECLAIM and addr[row] == NOT_GIVEN:
-            break
-        row += 1
-    return row
 
 
 @entry_point
@@ -79,12 +67,12 @@ def split_rows(row, end, op, pid, child, addr, frame, file, pids, shard_of, n_ro
     last_pid, last_family = NOT_GIVEN, NOT_GIVEN  # of the row before, if its process lives on
     while row < end:
         if last_family != NOT_GIVEN and pid[row] == last_pid:  # most rows come in runs
-            shard, behind = shard_of[last_family], _end_of_run(row, end, op, pid, addr)
-            n_rows[last_family] += behind - row
-            load[shard] += behind - row
-            while row < behind:
+            shard, begin = shard_of[last_family], row
+            while row < end and pid[row] == last_pid and (_PLAIN >> op[row]) & 1:
                 shards[row] = shard
                 row += 1
+            n_rows[last_family] += row - begin
+            load[shard] += row - begin
             if row == end:
                 return end
         if 2 * (marks[_N_PIDS] + 2) > mask or marks[_N_FAMILIES] + 1 >= len(shard_of):
