@@ -24,6 +24,7 @@ from .mmap import do_mmap_pgoff, do_munmap, standing_vma, sys_brk
 from .mprotect import sys_mprotect
 from .mremap import do_mremap
 from .named_pages import named_page
+from .own_rows import next_own_row
 from .pools import sort_free_pages
 from .processes import do_exec, do_exit, do_fork, find_process, process_of
 from .reclaim import scan, shrink_page, swap_out_page
@@ -145,7 +146,9 @@ def replay_events(
     while row + 1 < last:
         row += 1
         if is_shard and s.shards[row] != shard:
-            glob.event += 1
+            own = next_own_row(s, row, last)
+            glob.event += own - row
+            row = own - 1
             continue
         code = op[row]
         if code == OP_WRITE_FAULT and glob.runs:
