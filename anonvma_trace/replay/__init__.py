@@ -239,13 +239,12 @@ class ReplayCore:
 
     def _flush(self, lines: np.ndarray, first_event: int) -> None:
         from .results import LOGGED_AT, give_pids
-        from .state import log_rows
+        from .state import log_rows, logged
 
-        for region, name in enumerate(LOG_FIELDS):
-            if name in self._taps:
-                self._taps[name](log_rows(self.state, region).copy())
-            rows = log_rows(self.state, region)
-            if len(rows) and name in LOGGED_AT and self.keep_tables:
+        for name, tap in self._taps.items():
+            tap(log_rows(self.state, list(LOG_FIELDS).index(name)).copy())
+        for name, rows in logged(self.state).items():
+            if name in LOGGED_AT and self.keep_tables:
                 rows = give_pids(name, rows.copy(), self.state)
                 self.results.add_log(name, {0: rows}, lines, first_event)
         self._empty_log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 import numpy as np
 
@@ -33,7 +34,9 @@ from .timeline import raise_peaks, sample_timeline
 # Fields of `changes`.
 _, _VMAS, _ANON_VMAS, _LONGEST, _I386, _X86_64, _VMA_ID, _ANON_VMA_ID, _SHM_ID = range(CHANGE_WIDTH)
 _N_IDS = 3
-_NO_IDS = np.zeros(_N_IDS, np.int64)
+_IDS = slice(_VMA_ID, _VMA_ID + _N_IDS)
+_NOTHING: dict[str, np.ndarray] = {}
+_NO_CHANGES, _NO_IDS = np.zeros((0, CHANGE_WIDTH), np.int64), np.zeros(_N_IDS, np.int64)
 
 # Counters that follow from the figures after each event, not from the shards' own.
 _FOLLOWED = {
@@ -205,32 +208,33 @@ class Merger:
                 self._results.add_log(name, streams, batch.lines, batch.first_event)
 
     def _follow_changes(self, batch: Round) -> None:
-        none = np.zeros((0, CHANGE_WIDTH), np.int64)
-        rows = [batch.logs.get(number, {}).get("changes", none) for number in range(len(self._last))]
-        at = np.cumsum([0, *(each.size for each in rows)])
-        ids = slice(_VMA_ID, _VMA_ID + _N_IDS)
+        n_shards = len(self._last)
+        changes = [batch.logs.get(number, _NOTHING).get("changes", _NO_CHANGES) for number in range(n_shards)]
+        end = list(accumulate(rows.size for rows in changes))
         given = [
-            each[-1, ids] - last[ids] if len(each) else _NO_IDS
-            for each, last in zip(rows, self._last, strict=True)
+            count
+            for rows, last in zip(changes, self._last, strict=True)
+            for count in (rows[-1, _IDS] - last[_IDS] if len(rows) else _NO_IDS).tolist()
         ]
-        ids_at = np.concatenate([[0], np.cumsum(given)])
-        new_ids, ids_end = np.empty(ids_at[-1], np.int64), ids_at[:-1].copy()
+        ids_at = [0, *accumulate(given)]
+        new_ids = np.empty(ids_at[-1], np.int64)
         merge_changes(
             self._whole,
             batch.ts,
             batch.first_event,
             batch.shards.array,
             batch.page_changes.array,
-            np.concatenate(rows).reshape(-1),
-            at[:-1].copy(),
-            at[1:],
+            np.concatenate(changes).reshape(-1),
+            np.array([0, *end[:-1]]),
+            np.array(end),
             self._last.reshape(-1),
             new_ids,
-            ids_end,
+            np.array(ids_at[:-1]),
         )
-        for place in np.flatnonzero(np.diff(ids_at)).tolist():
-            numbers = new_ids[ids_at[place] : ids_at[place + 1]]
-            self._shards[place // _N_IDS].learn_ids(place % _N_IDS, numbers)
+        for place, count in enumerate(given):
+            if count:
+                numbers = new_ids[ids_at[place] : ids_at[place + 1]]
+                self._shards[place // _N_IDS].learn_ids(place % _N_IDS, numbers)
 
     def processes(self) -> np.ndarray:
         """Return the rows of all shards' table of processes, in the order in which these began."""

@@ -98,7 +98,7 @@ def give_pids(name: str, rows: np.ndarray, state: State) -> np.ndarray:
     """Write pids into rows of a region of the log where they name processes by row; return the rows."""
     if "proc" in LOG_FIELDS[name]:
         at = LOG_FIELDS[name].index("proc")
-        rows[:, at] = state.proc.array["pid"][rows[:, at]]
+        rows[:, at] = state.proc.array.view(np.ndarray)["pid"][rows[:, at]]
     return rows
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from .event_loop import replay_events
 from .layout import FILE_SHM, LOG_FIELDS, State
-from .results import LOGGED_AT, give_pids
-from .state import empty_log, grow, log_rows
+from .results import give_pids
+from .state import empty_log, grow, logged
 from .table import Table
 
 # Fields of the log that hold ids: vma, anon_vma, or a file, which may be that of a shared anonymous mapping.
@@ -19,8 +19,6 @@ ID_FIELDS = {
     name: [(at, _IDS[field]) for at, field in enumerate(fields) if field in _IDS]
     for name, fields in LOG_FIELDS.items()
 }
-
-_TAKEN = {"changes", *LOGGED_AT}
 
 
 @dataclass
@@ -96,9 +94,8 @@ class Shard:
                 self.state = grow(self.state)
 
     def _take_log(self, taken: dict[str, list[np.ndarray]]) -> None:
-        for region, name in enumerate(LOG_FIELDS):
-            if name in _TAKEN and len(rows := log_rows(self.state, region)):
-                taken.setdefault(name, []).append(give_pids(name, rows.copy(), self.state))
+        for name, rows in logged(self.state).items():
+            taken.setdefault(name, []).append(give_pids(name, rows.copy(), self.state))
         self.state = empty_log(self.state)
 
     def learn_ids(self, kind: int, numbers: np.ndarray) -> None:

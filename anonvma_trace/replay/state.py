@@ -239,17 +239,31 @@ def log_rows(state: State, region: int) -> np.ndarray:
     return state.log[base : base + rows * width].reshape(rows, width)
 
 
+def logged(state: State) -> dict[str, np.ndarray]:
+    """Return the rows that wait in the log, by region, of those that have any: views, as `log_rows` returns them."""
+    marks, log = _region_marks(state).tolist(), state.log.array
+    return {
+        name: log[base : base + rows * width].reshape(rows, width)
+        for name, (base, rows, _, width) in zip(LOG_FIELDS, marks, strict=True)
+        if rows
+    }
+
+
+def _region_marks(state: State) -> np.ndarray:
+    return state.ints.array[: 4 * len(LOG_FIELDS)].reshape(-1, 4)
+
+
 def empty_log(state: State) -> State:
     """Return the state with an empty log, larger where the last event found too little room; the timeline stays."""
     glob = state.glob[0]
-    capacities = {region: int(state.ints[4 * region + REGION_CAP]) for region in range(len(LOG_FIELDS))}
+    marks = _region_marks(state)
     region = int(glob.log_need) - 1
-    if region >= 0 and capacities[region] < glob.log_need_rows:
+    if region >= 0 and marks[region, REGION_CAP] < glob.log_need_rows:
+        capacities = dict(enumerate(marks[:, REGION_CAP].tolist()))
         capacities[region] = _doubled(capacities[region], int(glob.log_need_rows))
         return _with_log(state, capacities)
-    for region in range(len(LOG_FIELDS)):
-        if region != LOG_TIMELINE:
-            state.ints[4 * region + REGION_ROWS] = 0
+    marks[:LOG_TIMELINE, REGION_ROWS] = 0
+    marks[LOG_TIMELINE + 1 :, REGION_ROWS] = 0
     return state
 
 
