@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anonvma_trace import compiling
-from anonvma_trace.compiling import code_cache, entry_point, inlined_kernel, kernel
+from anonvma_trace.compiling import code_cache, entry_point, inlined_kernel, kernel, prepared
 
 PACKAGE = Path(compiling.__file__).parents[1]
 
@@ -334,6 +334,12 @@ def test_machine_code_is_had_once_for_calls_that_differ_in_values():
     entry = entry_point(_sum_of_doubles)
     add = entry.machine_code(NUMBERS, 0) if not compiling.INTERPRETED else entry
     assert add(NUMBERS, 2) == 6 and add(NUMBERS, 4) == 20
+
+
+def test_arrays_may_be_prepared_for_several_calls():
+    entry = entry_point(_sum_of_doubles)
+    (numbers,) = prepared([NUMBERS])
+    assert entry(numbers, 2) == 6 and entry(numbers, 4) == entry(NUMBERS, 4) == 20
 
 
 @pytest.mark.compiled

@@ -32,8 +32,9 @@ from .table import Table
 from .taint import Taint
 from .workers import Workers
 
-SHARDS_PER_THREAD = 2  # so that a thread finds work while another is at a large family
-BATCHES_AHEAD = 8  # batches that are split and not merged: their columns are in memory
+BATCHES_AHEAD = (
+    4  # batches that are split and not merged: more of them have left the cache when they are replayed
+)
 
 
 class ShardedReplay:
@@ -68,13 +69,12 @@ class ShardedReplay:
         self._last_ts = 0
         self._batches = 0
         self._taint = Taint()
-        n_shards = threads * SHARDS_PER_THREAD
-        self._split = FamilySplit(n_shards)
+        self._split = FamilySplit(threads)
         self._new_state = partial(configured_state, scheme, metadata, options, rules, is_shard=True)
         self._known_pids = metadata.known_pids
         self._shards: dict[int, Shard] = {}
-        self._merger = Merger(self._shards, n_shards, self.state, self.results)
-        self._workers = Workers(self._shards, n_shards, threads)
+        self._merger = Merger(self._shards, threads, self.state, self.results)
+        self._workers = Workers(self._shards, threads)
 
     def feed(self, batch: pa.RecordBatch) -> None:
         """Let the shards replay one batch of the event table, and merge what they have done by now.

@@ -19,16 +19,14 @@ class Workers:
     ----------
     shards : mapping of int to Shard
         By number; one must be there before a batch that it is to replay.
-    n_shards : int
-        How many there can be.
     n_threads : int
-        At least 2.
+        As many as there can be shards.
     """
 
-    def __init__(self, shards: Mapping[int, Shard], n_shards: int, n_threads: int) -> None:
+    def __init__(self, shards: Mapping[int, Shard], n_threads: int) -> None:
         self._shards = shards
-        self._waiting: list[deque[Round]] = [deque() for _ in range(n_shards)]
-        self._busy = [False] * n_shards
+        self._waiting: list[deque[Round]] = [deque() for _ in range(n_threads)]
+        self._busy = [False] * n_threads
         self._rounds: deque[Round] = deque()
         self._missing: dict[int, int] = {}  # round -> shards that have not replayed it
         self._changed = threading.Condition()

@@ -12,7 +12,7 @@ import anonvma_trace
 from anonvma_trace.events import EVENT_SCHEMA, TraceMetadata
 from anonvma_trace.parsers import scenario_trace
 from anonvma_trace.replay import ReplayCore, detail, run_replay
-from anonvma_trace.replay.columns import EventColumns
+from anonvma_trace.replay.columns import EventColumns, span
 from anonvma_trace.replay.coupling import FamiliesCoupled
 from anonvma_trace.replay.families import FamilySplit
 from anonvma_trace.replay.sharded import ShardedReplay
@@ -22,6 +22,7 @@ from anonvma_trace.trace import Trace
 
 from .core_state import batch_of
 from .families import many_families
+from .generated import fault_heavy, first_rows
 from .random_events import RULE_SETS, SETTINGS
 from .scenario_text import scenario_rows
 
@@ -33,7 +34,7 @@ def serial(batches, metadata=None, options=None, rules=(), how="full"):
     return core.finish()
 
 
-def side_by_side(batches, metadata=None, options=None, rules=(), how="full", threads=2):
+def side_by_side(batches, metadata=None, options=None, rules=(), how="full", threads=8):
     sink = TablesInMemory()
     core = ShardedReplay(
         "anon_vma", metadata or TraceMetadata(), options or {}, rules, "", sink, how, threads
@@ -63,7 +64,7 @@ def require_equal(found, expected):
         assert len(rows) == len(wanted), name
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize(
     ("metadata", "options"), SETTINGS.values(), ids=[name.replace(" ", "-") for name in SETTINGS]
 )
@@ -98,6 +99,20 @@ def test_a_sample_is_the_same_however_the_trace_is_replayed(monkeypatch: pytest.
     monkeypatch.setattr(detail, "SAMPLE_ROWS", 16)
     batches = cut(many_families(5, 6, 150), 50)
     require_equal(side_by_side(batches, how="sampled"), serial(batches, how="sampled"))
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_long_load_has_the_results_of_one_replay(threads):
+    """So long that the timeline is thinned out: between its samples pages are followed by themselves."""
+    batches = list(span(first_rows(fault_heavy(1, families=4), 12_000), 5_000))
+    require_equal(side_by_side(batches, threads=threads), serial(batches))
+
+
+def test_rows_that_no_shard_replays_change_nothing():
+    rows = many_families(3, 4, 120)
+    marked = [each for row in rows for each in (row, {"pid": row["pid"], "op": "mark", "ts": row["ts"]})]
+    batches = cut(marked, 60)
+    require_equal(side_by_side(batches), serial(batches))
 
 
 def test_pids_that_are_used_again_begin_families_of_their_own():
