@@ -262,6 +262,20 @@ def test_arrays_of_two_dimensions_and_named_tuples_of_arrays_are_changed_in_plac
     assert pair.second.tolist() == [5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_places_are_counted_from_the_end_where_negative(order):
+    @entry_point
+    def exchange(table, row, line):
+        line[row,] = table[row, -1]
+        table[row, -1] = table[-1, row + 1]
+        table[-1, row + 1] = line[-1]
+
+    table, line = np.array(np.arange(12).reshape(3, 4), np.int32, order=order), np.array([7, 8, 9])
+    exchange(table, -2, line)
+    assert table.tolist() == [[0, 1, 2, 3], [4, 5, 6, 11], [8, 9, 10, 9]]
+    assert line.tolist() == [7, 7, 9]
+
+
 def test_several_results_are_a_tuple():
     @entry_point
     def divide(number, divisor):

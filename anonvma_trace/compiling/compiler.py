@@ -5,7 +5,9 @@ Imported only where no machine code is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llvmlite.binding import Linkage
@@ -65,12 +67,18 @@ class _NoEnvironment:
 _NO_ENVIRONMENT = _NoEnvironment()
 
 
+def _nothing() -> None:
+    pass
+
+
 class _KernelCompiler(Compiler):
     """numba's compiler, its output going into a `_KernelLibrary`."""
 
     def __init__(self, typingctx: Any, targetctx: Any, library: Any, *arguments: Any) -> None:
         library = _KernelLibrary(targetctx.codegen(), "anonvma_trace kernel") if library is None else library
         super().__init__(typingctx, targetctx, library, *arguments)
+        # numba would look for newly registered functions at every use of an array, none of which has an `__array__`.
+        self.state.targetctx.refresh = _nothing
 
     def define_pipelines(self) -> list[Passes]:
         return [Passes()]
@@ -149,6 +157,17 @@ def _typeof_kernel(kernel: Kernel, context: Any) -> types.Type:
     return types.Dispatcher(kernel.dispatcher)
 
 
+@contextlib.contextmanager
+def _little_garbage() -> Iterator[None]:
+    """Let Python look for garbage seldom: nearly all that compiling makes is kept until its end."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def compile_entry_point(function: Callable[..., Any], arguments: list[Argument]) -> ObjectCode:
     """Compile a function that Python calls, for arguments like these, with everything below it.
 
@@ -157,7 +176,11 @@ def compile_entry_point(function: Callable[..., Any], arguments: list[Argument])
     TypeError
         It returns something else than integers.
     """
-    signature = tuple(argument.numba_type() for argument in arguments)
+    with _little_garbage():
+        return _compile(function, tuple(argument.numba_type() for argument in arguments))
+
+
+def _compile(function: Callable[..., Any], signature: tuple[types.Type, ...]) -> ObjectCode:
     dispatcher = njit(**LINKED_OPTIONS | {"pipeline_class": _EntryCompiler})(function)
     dispatcher.compile(signature)
     result = dispatcher.overloads[signature]

@@ -23,6 +23,9 @@ from numba.core.ssa import reconstruct_ssa
 from numba.core.typed_passes import NativeLowering, NoPythonBackend, PreLowerStripPhis
 from numba.core.typeinfer import TypeInferer
 from numba.core.utils import OPERATORS_TO_BUILTINS
+from numba.np.arrayobj import fix_integer_index
+
+from .code_cache import BOUNDSCHECK
 
 
 def _order_blocks(state: Any) -> None:
@@ -101,6 +104,21 @@ def _find_types(state: Any) -> None:
         state.typemap, state.return_type, state.calltypes = infer.unify()
 
 
+def _parts(index: Any) -> tuple[types.Type, ...]:
+    return tuple(index.types) if isinstance(index, types.UniTuple | types.Tuple) else (index,)
+
+
+def _is_one_item(array: types.Type, index: types.Type) -> bool:
+    """Tell whether an index chooses one number of a contiguous array, and no bounds are checked."""
+    if not isinstance(array, types.Array) or array.layout not in "CF" or not array.aligned or BOUNDSCHECK:
+        return False
+    kinds = _parts(index)
+    return len(kinds) == array.ndim and all(isinstance(each, types.Integer) for each in (array.dtype, *kinds))
+
+
+_fields: dict[tuple[types.Type, str], tuple[Any, types.Type]] = {}  # how each is read, and its type
+
+
 class _Lower(Lower):
     """numba's, without what it does for debuggers, and for errors that do not happen."""
 
@@ -120,13 +138,54 @@ class _Lower(Lower):
         signature = self.fndesc.calltypes[expression]
         return self._operate(operator, signature, (expression.lhs, expression.rhs), result)
 
+    def lower_expr(self, result: types.Type, expression: Any) -> Any:
+        if expression.op != "getattr":
+            return super().lower_expr(result, expression)
+        kind, field = self.typeof(expression.value.name), expression.attr
+        if isinstance(kind, types.Module) or isinstance(result, types.BoundFunction):
+            return super().lower_expr(result, expression)
+        if (kind, field) not in _fields:
+            found = self.context.typing_context.resolve_getattr(kind, field)
+            _fields[kind, field] = self.context.get_getattr(kind, field), found
+        read, found = _fields[kind, field]
+        value = read(self.context, self.builder, kind, self.loadvar(expression.value.name), field)
+        return self.context.cast(self.builder, value, found, result)
+
     def lower_getitem(
         self, result: types.Type, expression: Any, value: Any, index: Any, signature: Any
     ) -> Any:
-        return self._operate(getitem, signature, (value, index), result)
+        array = signature.args[0]
+        if not _is_one_item(*signature.args[:2]):
+            return self._operate(getitem, signature, (value, index), result)
+        item = self.context.unpack_value(self.builder, array.dtype, self._item(signature, value, index))
+        return self.context.cast(self.builder, item, array.dtype, result)
 
     def lower_setitem(self, target: Any, index: Any, value: Any, signature: Any) -> Any:
-        return self._operate(setitem, signature, (target, index, value), types.none)
+        array = signature.args[0]
+        if not _is_one_item(*signature.args[:2]):
+            return self._operate(setitem, signature, (target, index, value), types.none)
+        given = signature.args[2]
+        stored = self.context.cast(self.builder, self.loadvar(value.name), self.typeof(value.name), given)
+        stored = self.context.cast(self.builder, stored, given, array.dtype)
+        self.context.pack_value(self.builder, array.dtype, stored, self._item(signature, target, index))
+        return self.context.get_dummy_value()
+
+    def _item(self, signature: Any, variable: Any, index: Any) -> Any:
+        """Return the address of an item: numba's arithmetic, without its three copies of the array's seven words."""
+        array, kind = signature.args[:2]
+        builder, words = self.builder, self.loadvar(variable.name)
+        model = self.context.data_model_manager[array]
+        data, shape = (
+            builder.extract_value(words, model.get_field_position(each)) for each in ("data", "shape")
+        )
+        sizes = [builder.extract_value(shape, axis) for axis in range(array.ndim)]
+        at = self.context.cast(builder, self.loadvar(index.name), self.typeof(index.name), kind)
+        places = cgutils.unpack_tuple(builder, at) if isinstance(kind, types.BaseTuple) else (at,)
+        inside = [
+            fix_integer_index(self.context, builder, types.unliteral(each), place, size)
+            for each, place, size in zip(_parts(kind), places, sizes, strict=True)
+        ]
+        return cgutils.get_item_pointer2(self.context, builder, data, sizes, (), array.layout, inside)
 
     def _operate(self, operator: Any, signature: Any, operands: tuple[Any, ...], result: types.Type) -> Any:
         typing = self.context.typing_context
