@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonvma_trace.errors import TraceError
@@ -22,6 +22,7 @@ KINDS = {
 }
 
 
+@settings(deadline=None)
 @given(data=st.data(), kind=st.sampled_from(list(KINDS)), offset=st.integers(0, 9))
 def test_integers_are_those_of_the_column_and_nulls_have_their_value(data, kind, offset):
     values = data.draw(st.lists(st.none() | st.integers(0, KINDS[kind] - 1), max_size=30))

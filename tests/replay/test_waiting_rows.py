@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonvma_trace.replay.waiting_rows import ENOUGH_ROWS, WaitingRows
@@ -13,6 +13,7 @@ from anonvma_trace.replay.waiting_rows import ENOUGH_ROWS, WaitingRows
 EVENTS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), max_size=40)
 
 
+@settings(deadline=None)
 @given(events=EVENTS, cuts=st.lists(st.integers(0, 40), max_size=4), by=st.integers(0, 2))
 def test_rows_of_streams_come_in_order_however_they_are_handed_over(events, cuts, by):
     """Each event is of one stream, has a few rows, and all rows of an event are handed over together."""
