@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from anonvma_trace.events import TraceMetadata
 from anonvma_trace.replay import ReplayCore
 from anonvma_trace.replay.columns import span
 from anonvma_trace.table_sinks import TablesInMemory
-from tests.replay.generated import fault_heavy
 
 from .runs import ROWS_AT_ONCE
 
@@ -52,13 +51,13 @@ def _side_by_side(batches: list[pa.RecordBatch], threads: int) -> dict[str, Any]
         core.close()
 
 
-def gain(events: int, families: int, threads: int, repeat: int) -> tuple[float, float]:
+def gain(events: Iterable[pa.RecordBatch], threads: int, repeat: int) -> tuple[float, float]:
     """Return how many times faster threads are than one, and how many times they could be on idle processors.
 
     The first is by the clock. The second is the CPU seconds of one thread to those of all, times the threads: what work
     more than one thread does on top, and nothing of waiting.
     """
-    batches = list(span(fault_heavy(events, families=families), ROWS_AT_ONCE))
+    batches = list(span(events, ROWS_AT_ONCE))
     pairs = [
         (_timed(lambda: _by_one(batches)), _timed(lambda: _side_by_side(batches, threads)))
         for _ in range(repeat + 1)  # the first is to warm up

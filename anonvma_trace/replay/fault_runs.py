@@ -97,9 +97,7 @@ def replay_plain_faults(s, row, last, ts, pid, comm, op, addr, frame):
         last = min(last, row + glob.next_sample - glob.event)
     top, cap, free = glob.page_top, glob.page_cap, glob.page_free
     room = min(cap - top + glob.page_n_free, room_for_new_pages(s, vma))
-    frames_left = (
-        glob.frame_mask - 2 * glob.frame_used
-    ) // 2  # that can be named with half of the hash in use
+    frames_left = glob.frame_mask // 2 - glob.frame_used  # to be named, half of their hash in use
     newest, serial = glob.active_head, glob.pages_allocated
     behind = row  # the last plain fault
     touched = copied = 0  # pages

@@ -264,6 +264,14 @@ def _nearly_in_order(rng: np.random.Generator, n: int, run: int = 8) -> np.ndarr
     return (begins[:, None] + np.arange(run)).reshape(-1)
 
 
+def two_families(rows: np.ndarray) -> np.ndarray:
+    """Return the rows of a family, and the same ones under other pids, in turn."""
+    others = rows.copy()
+    for field in ("pid", "child"):
+        others[field] += np.where(rows[field] > 0, _PIDS, 0)
+    return _take_turns([rows, others])
+
+
 def _take_turns(families: list[np.ndarray]) -> np.ndarray:
     """Return the rows of all families, `BURST` of each in turn."""
     rows = np.concatenate(families)
