@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from anonvma_trace.events import TraceMetadata
 from anonvma_trace.replay import ReplayCore
-from anonvma_trace.replay.columns import span
 from anonvma_trace.table_sinks import TablesInMemory
 
 from .runs import ROWS_AT_ONCE
@@ -57,7 +56,7 @@ def gain(events: Iterable[pa.RecordBatch], threads: int, repeat: int) -> tuple[f
     The first is by the clock. The second is the CPU seconds of one thread to those of all, times the threads: what work
     more than one thread does on top, and nothing of waiting.
     """
-    batches = list(span(events, ROWS_AT_ONCE))
+    batches = pa.Table.from_batches(events).combine_chunks().to_batches(ROWS_AT_ONCE)
     pairs = [
         (_timed(lambda: _by_one(batches)), _timed(lambda: _side_by_side(batches, threads)))
         for _ in range(repeat + 1)  # the first is to warm up
