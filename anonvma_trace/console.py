@@ -247,7 +247,7 @@ def progress_on_terminal(trace: Trace) -> Iterator[Callable[[int, int, str], Non
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("reading", total=None)
-        compiling = " (once, about a minute)"
+        compiling = " (once, some 40 seconds)"
 
         def show(events_done: int, events_total: int, message: str) -> None:
             done, total = events_done, events_total
