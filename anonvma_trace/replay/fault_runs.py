@@ -80,9 +80,8 @@ def _is_copied(s, pte):
 def replay_plain_faults(s, row, last, ts, pid, comm, op, addr, frame):
     """Replay plain faults from `row` on, of one process in one vma, and return the row behind the last one.
 
-    It is `row` if the fault there is not plain. Rows of other shards in between are passed over. What is done when an
-    event is over is left to the caller, for the last of them alone: each makes a page and changes no other figure of
-    the timeline, and the run ends where a sample is due.
+    It is `row` if the fault there is not plain. What is done when an event is over is left to the caller, for the last
+    of them alone: each makes a page and changes no other figure of the timeline. A run ends where a sample is due.
     """
     glob = s.glob[0]
     proc = find_process(s, pid[row])
@@ -92,7 +91,7 @@ def replay_plain_faults(s, row, last, ts, pid, comm, op, addr, frame):
     v = s.vma[vma]
     mm, owner, anonymous = v.mm, s.mm[v.mm].owner, v.file == 0
     mapping = new_page_mapping(s, vma)
-    is_shard, shard = glob.is_shard != 0, glob.shard
+    is_shard = glob.is_shard != 0
     if not is_shard:
         last = min(last, row + glob.next_sample - glob.event)
     top, cap, free = glob.page_top, glob.page_cap, glob.page_free
@@ -103,8 +102,6 @@ def replay_plain_faults(s, row, last, ts, pid, comm, op, addr, frame):
     touched = copied = 0  # pages
     key, leaf = -1, 0  # of the page table's block at hand
     for at in range(row, last):
-        if is_shard and s.shards[at] != shard:
-            continue
         vpn = page_below(addr[at])
         if (
             op[at] != OP_WRITE_FAULT

@@ -281,6 +281,7 @@ By how much the row changed the anonymous pages and the mapped ptes. The table i
 replayed by one of them.
 """
 PAGE_CHANGES_WIDTH = len(PAGE_CHANGES)
+PAGE_CHANGE = np.dtype(np.int32)
 
 SHARD_NUMBER = np.int16
 """What `State.shards` holds. Every shard reads those of all rows, so they are narrow."""
@@ -636,7 +637,7 @@ class State(NamedTuple):
     ints: Any  # int64: hash tables, histograms and the marks of the log's regions
     glob: Any  # one GLOB record
     log: Any  # int64: rows of result tables, a region for each
-    page_changes: Any  # int64: see `PAGE_CHANGES`
+    page_changes: Any  # PAGE_CHANGE: see `PAGE_CHANGES`
     shards: Any  # SHARD_NUMBER: where a replay is one of several, which of them each row of the batch is for
     index: Any  # int64: an index of one list, while it is walked again and again
     rmap: Any

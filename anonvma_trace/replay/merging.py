@@ -64,7 +64,7 @@ def merge_changes(s, ts, first_event, shards, page_changes, changes, at, end, la
         Of the batch.
     first_event : int64
     shards : ndarray of `SHARD_NUMBER`, shape (rows,)
-    page_changes : ndarray of int64
+    page_changes : ndarray of `PAGE_CHANGE`
         Of the batch: `PAGE_CHANGES` of each row.
     changes : ndarray of int64
         Rows of the shards' `changes`, shard after shard.

@@ -22,7 +22,7 @@ from .columns import EventColumns, integers
 from .compiled import prepared
 from .families import ALL_SHARDS, FamilySplit
 from .findings import mark_lost_pages
-from .layout import LOG_TIMELINE, PAGE_CHANGES_WIDTH, State
+from .layout import LOG_TIMELINE, PAGE_CHANGE, PAGE_CHANGES_WIDTH, State
 from .merging import Merger
 from .processes import mark_known
 from .results import ResultBuilder, build_summary
@@ -32,9 +32,8 @@ from .table import Table
 from .taint import Taint
 from .workers import Workers
 
-BATCHES_AHEAD = (
-    4  # batches that are split and not merged: more of them have left the cache when they are replayed
-)
+BATCHES_AHEAD = 4
+"""Batches that are split and not merged: more of them have left the cache when they are replayed."""
 
 
 class ShardedReplay:
@@ -98,7 +97,7 @@ class ShardedReplay:
         self._taint.note(columns, first_event)
         self._last_ts, self._last_line = int(columns[0][-1]), int(lines[-1])
         self.events += batch.num_rows
-        page_changes = np.empty((batch.num_rows, PAGE_CHANGES_WIDTH), np.int64)
+        page_changes = np.empty((batch.num_rows, PAGE_CHANGES_WIDTH), PAGE_CHANGE)
         page_changes[shards == ALL_SHARDS] = 0  # the others are written by whichever shard replays the row
         split = Round(
             self._batches,
