@@ -275,8 +275,8 @@ class ReplayCore:
             Without checks: a figure of the result contradicts another, through a defect of this tool.
         """
         from .findings import mark_lost_pages
-        from .results import build_summary
         from .state import log_rows
+        from .summary import build_summary
 
         marks = np.zeros(len(self.state.page), np.uint8)
         mark_lost_pages(self.state, marks)
@@ -402,7 +402,7 @@ def run_replay(
         core.results.tell(diagnostic)
     tell_origin(summary, core, trace, scheme, rules, options)
     if second is not None:
-        from .results import compare_vma_counts
+        from .summary import compare_vma_counts
 
         summary["baseline"] = compare_vma_counts(core.state, second.state) | {"rule": baseline}
     return sink.finish(summary | (amend() if amend is not None else {}))

@@ -25,9 +25,10 @@ from .findings import mark_lost_pages
 from .layout import LOG_TIMELINE, PAGE_CHANGE, PAGE_CHANGES_WIDTH, State
 from .merging import Merger
 from .processes import mark_known
-from .results import ResultBuilder, build_summary
+from .results import ResultBuilder
 from .shard import Round, Shard
 from .state import configured_state, log_rows
+from .summary import build_summary
 from .table import Table
 from .taint import Taint
 from .workers import Workers
