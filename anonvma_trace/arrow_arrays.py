@@ -76,5 +76,7 @@ def is_valid(array: pa.Array) -> np.ndarray:
 
 
 def _unpacked(bits: pa.Buffer, array: pa.Array) -> np.ndarray:
-    unpacked = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
-    return unpacked[array.offset : array.offset + len(array)].view(np.bool_)
+    first, last = array.offset // 8, (array.offset + len(array) + 7) // 8  # bytes of this part alone
+    unpacked = np.unpackbits(np.frombuffer(bits, np.uint8)[first:last], bitorder="little")
+    begin = array.offset - 8 * first
+    return unpacked[begin : begin + len(array)].view(np.bool_)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonvma_trace.arrow_arrays import array_of, as_numpy, is_valid, numbers, strings
@@ -32,6 +32,16 @@ def test_booleans_come_back(values, offset):
     array = numbers(np.array(values, bool))
     assert array.type == pa.bool_() and array.to_pylist() == values
     assert as_numpy(array.slice(offset)).tolist() == values[offset:]
+
+
+@settings(deadline=None)  # Arrow imports pandas at the first list
+@given(st.lists(st.none() | st.booleans(), min_size=1, max_size=70), st.integers(0, 70), st.integers(0, 70))
+def test_a_part_in_the_middle_comes_back(values, offset, length):
+    part = pa.array(values, pa.bool_()).slice(min(offset, len(values)), length)
+    expected = values[offset : offset + length]
+    assert is_valid(part).tolist() == [value is not None for value in expected]
+    given_back = zip(as_numpy(part).tolist(), expected, strict=True)
+    assert all(found == value for found, value in given_back if value is not None)
 
 
 @pytest.mark.parametrize("rows", [1, 2])
