@@ -24,6 +24,7 @@ from .comparison import LOGS, TABLES, Lockstep
 from .core_state import CoreReplay
 from .generated import HEAP, events, fault_heavy, first_rows, fork_family, map_anonymous, to_batches
 from .random_events import CHOICES, PAGE, random_rows
+from .scenario_text import scenario_rows
 
 SEEDS = range(3) if numba.config.DISABLE_JIT else range(8)
 SCHEMES = [(scheme, rules) for scheme, rule_sets in CHOICES.items() for rules in dict.fromkeys(rule_sets)]
@@ -135,6 +136,29 @@ def test_runs_equal_faults_one_by_one_and_the_model(seed, scheme, rules):
     for name in (*LOGS, *TABLES):
         assert both.core.rows(name) == single.rows(name), name
     assert both.core.summary() == single.summary()
+
+
+NOT_PLAIN = {  # in page 2 of each a fault that looks like a copy of a shared page and is none
+    "a page of a file that two map": "map 2 9 rw file a 0; w 5; r 2,3; fork m2; w 4,2,3; m2: w 4,2,3",
+    "a swap entry with the number of a page that two map": "map 12 15 rw; w 12,13; fork m2;"
+    " map 2 9 rw; w 2,3; swap_out 2; w 4,2,5",
+    "a page of its own": "map 2 9 rw; w 2,3,4; fork m2; m2: exit; w 5,2,3",
+    "the zero page": "map 2 9 rw; w 5; r 2,3; fork m2; w 6,2,3; m2: w 6,2,3",
+    "a page that may be written already": "map 2 9 rw; w 2,3; w 4,2,5",
+}
+
+
+@pytest.mark.parametrize("scheme", CHOICES)
+@pytest.mark.parametrize("text", NOT_PLAIN.values(), ids=NOT_PLAIN)
+def test_what_is_not_plain_ends_a_run(text, scheme):
+    rows = scenario_rows(text)
+    single = core_replay(runs=False, scheme=scheme)
+    both = Lockstep(scheme=scheme, core=core_replay(scheme=scheme))
+    both.feed(*rows)
+    single.feed(*rows)
+    both.compare_state()
+    assert both.core.state() == single.state()
+    assert figures(both.core) == figures(single)
 
 
 @pytest.mark.parametrize("scheme", CHOICES)
