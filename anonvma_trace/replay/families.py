@@ -11,20 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..events import OPS
 from .compiled import entry_point
 from .coupling import FamiliesCoupled
 from .layout import SHARD_NUMBER
+from .rows import NOT_GIVEN, OP_EXIT, OP_FORK, OP_LOST, OP_MARK, OP_RECLAIM, OP_SCAN, OP_SWAP_OUT
 
 ALL_SHARDS = -1
 """Shard of a row that changes nothing anywhere."""
 
-_OPS = {name: code for code, name in enumerate(OPS)}
-OP_FORK, OP_EXIT, OP_SCAN = _OPS["fork"], _OPS["exit"], _OPS["scan"]
-OP_MARK, OP_LOST = _OPS["mark"], _OPS["lost"]
-OP_RECLAIM, OP_SWAP_OUT = _OPS["reclaim"], _OPS["swap_out"]
-NOT_GIVEN = -1
-_PLAIN = sum(1 << code for name, code in _OPS.items() if code < OP_RECLAIM and name not in ("fork", "exit"))
+_PLAIN = sum(1 << code for code in range(OP_RECLAIM) if code not in (OP_FORK, OP_EXIT))
 """Bits of the operations that act on their process alone, name no page, and let it live."""
 
 COUPLINGS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..events import OPS
+from ..events import OPS, PAGE_SHIFT
 from .compiled import kernel
 
 (
@@ -30,7 +30,6 @@ from .compiled import kernel
     OP_LOST,
 ) = range(len(OPS))
 
-PAGE_SHIFT = 12
 PAGE_ROUND = (1 << PAGE_SHIFT) - 1
 VPN_MASK = (1 << 52) - 1
 VPN_END = 1 << 52  # one past the last page of the address space

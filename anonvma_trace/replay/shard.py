@@ -77,9 +77,8 @@ class Shard:
 
     def replay(self, batch: Round) -> dict[str, np.ndarray]:
         """Replay the rows of a batch that are this shard's and return the rows logged, by region of the log."""
-        self.state.glob[0].event = (
-            batch.first_event - 1
-        )  # batches without a row of this shard are passed over
+        # It counts batches without a row of its own, too.
+        self.state.glob[0].event = batch.first_event - 1
         self.state = self.state._replace(page_changes=batch.page_changes, shards=batch.shards)
         taken: dict[str, list[np.ndarray]] = {}
         row, end = 0, len(batch.lines)

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from anonvma_trace.tables import MERGE_REASONS
+
 from .state import OBJECT_BYTES, State
 
-_REASONS = (
-    "special",
-    "policy",
-    "flags",
-    "file",
-    "close_op",
-    "anon_diff",
-    "pgoff_anon",
-    "pgoff_file",
-    "prev_next",
-    "cloned",
-)
 _WALK_COLUMNS = (  # of the rows of `walks`, from the eighth
     "list_length_sum",
     "vmas_visited",
@@ -74,7 +64,7 @@ def _merges(rows: list[tuple]) -> dict[str, Any]:
         "attempts": len(rows),
         "merged": len(rows) - cases[0],
         "by_case": {str(case): cases[case] for case in range(1, 9)},
-        "refused": {reason: reasons[reason] for reason in _REASONS},
+        "refused": {reason: reasons[reason] for reason in MERGE_REASONS},
         "refused_new": sum(row[9] + row[10] for row in rows),
     }
 
